@@ -16,8 +16,8 @@ OPT_tsan := -O1 -g -fsanitize=thread -DDEBUG
 ifeq ($(OPT_$(MODE)),)
 $(error MODE=$(MODE) is not one of release debug asan ubsan tsan)
 endif
-CFLAGS_ALL := -std=gnu11 -I. -I$(BUILD)/gen -fno-strict-aliasing -fwrapv -fno-common -fno-math-errno $(WARN) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
-LIBS_ALL := $(CFG_LIBS) -lm -lpthread
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen -fno-strict-aliasing -fwrapv -fno-common -fno-math-errno $(WARN) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
+LIBS_ALL := $(CFG_LIBS) -lz -lm -lpthread
 Q := $(if $(V),,@)
 
 DIRS := mem mem/base cpu cpu/fpu cpu/simd interp tcg tcg/ir tcg/front tcg/opt tcg/host/x64 tcg/tb \

@@ -9,9 +9,10 @@
 #include "mem/part.h"
 #include "mem/phys.h"
 
-// A device's registers. `off` counts from the region's base; `size` is one of the widths in `sizes`. The bus splits wider
-// accesses into the widest implemented ones (low address first) and cuts narrower reads out of the narrowest implemented one;
-// a narrower write is dropped with a guest log line, unless `narrow_write`, where it reaches the device with its own size.
+// A device's registers. `off` counts from the region's base; `size` is one of the widths in `sizes`. The bus splits
+// wider accesses into the widest implemented ones (low address first) and cuts narrower reads out of the narrowest
+// implemented one; a narrower write is dropped with a guest log line, unless `narrow_write`, where it reaches the
+// device with its own size.
 struct io_ops {
     u64 (*read)(void *dev, u64 off, unsigned size);
     void (*write)(void *dev, u64 off, u64 val, unsigned size);
@@ -20,17 +21,21 @@ struct io_ops {
 };
 
 enum region_kind { REGION_IO, REGION_RAM };
-enum { REGION_R = 1, REGION_W = 2, REGION_RW = 3 }; // accesses that a region answers; others fall through to what is below
+enum {
+    REGION_R = 1,
+    REGION_W = 2,
+    REGION_RW = 3
+}; // accesses that a region answers; others fall through to what is below
 
 // A range of ports or of physical memory that one device or RAM block answers. Owned by the bus.
 struct region {
     const char *name;
     u64 base, size;
     enum region_kind kind;
-    u8 rw;        // REGION_*
-    i8 prio;      // the highest wins; equal: the later one
+    u8 rw;   // REGION_*
+    i8 prio; // the highest wins; equal: the later one
     bool enabled;
-    bool port;    // in the port space
+    bool port;                // in the port space
     const struct io_ops *ops; // REGION_IO
     void *dev;
     struct ram *ram; // REGION_RAM
@@ -40,8 +45,8 @@ struct region {
 // What the layers above lend to the bus.
 struct bus_hooks {
     void *owner;
-    void (*remapped)(void *owner);                   // the memory map changed: forget every cached translation
-    void (*protect)(void *owner, u64 pa);            // writes to this page must take the slow path from now on
+    void (*remapped)(void *owner);        // the memory map changed: forget every cached translation
+    void (*protect)(void *owner, u64 pa); // writes to this page (~0: any page) must take the slow path from now on
     void (*code_written)(void *owner, u64 pa, u64 len); // bytes that carry code marks were changed
 };
 
@@ -51,10 +56,10 @@ struct bus {
     struct parts parts;
     struct bus_hooks hooks;
     struct phys phys;
-    u16 *port_map;          // 65536 indices into ports, 0 = nobody
-    struct region **ports;  // ports[0] unused
+    u16 *port_map;         // 65536 indices into ports, 0 = nobody
+    struct region **ports; // ports[0] unused
     u32 nports;
-    unsigned cur_cpu;       // index of the CPU whose access is under way: only the local APIC looks at it
+    unsigned cur_cpu; // index of the CPU whose access is under way: only the local APIC looks at it
     void (*exit_request)(void *owner, int code); // isa-debug-exit and the like: ask the program to end with that status
     void *exit_owner;
     void (*system_request)(void *owner, int what); // BUS_REQ_*
@@ -83,12 +88,13 @@ void bus_map_commit(struct bus *b);
 u32 bus_in(struct bus *b, u16 port, unsigned size);
 void bus_out(struct bus *b, u16 port, u32 val, unsigned size);
 
-// One physical access of 1, 2, 4 or 8 bytes that does not cross a 4 KB page, with all side effects: the slow path of CPU
-// loads and stores. Nobody there: all ones; ROM ignores writes.
+// One physical access of 1, 2, 4 or 8 bytes that does not cross a 4 KB page, with all side effects: the slow path of
+// CPU loads and stores. Nobody there: all ones; ROM ignores writes.
 u64 bus_load(struct bus *b, u64 pa, unsigned size);
 void bus_store(struct bus *b, u64 pa, u64 val, unsigned size);
 
-// DMA and debuggers: any length. False if any byte hit neither RAM nor ROM (reads give FFh there, writes are dropped; MMIO is
-// not touched: no device of this machine DMAs into another one's registers). Writes honour dirty and code marks.
+// DMA and debuggers: any length. False if any byte hit neither RAM nor ROM (reads give FFh there, writes are dropped;
+// MMIO is not touched: no device of this machine DMAs into another one's registers). Writes honour dirty and code
+// marks.
 bool bus_dma_read(struct bus *b, u64 pa, void *to, u64 len) MUST_CHECK;
 bool bus_dma_write(struct bus *b, u64 pa, const void *from, u64 len) MUST_CHECK;

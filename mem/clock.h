@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Virtual time and what is due: one struct clock a machine. Unit: nanoseconds since the machine was made. Nothing else in
-// cpu/, hw/ or interp/ knows a time. Where time comes from is the owner's affair (host clock, or instructions with -icount).
+// Virtual time and what is due: one struct clock a machine. Unit: nanoseconds since the machine was made. Nothing else
+// in cpu/, hw/ or interp/ knows a time. Where time comes from is the owner's affair (host clock, or instructions with
+// -icount).
 #pragma once
 #include "mem/base/types.h"
 
@@ -17,7 +18,8 @@ struct timer {
 struct clock {
     u64 (*source)(void *owner); // current virtual time in ns; must never go back. NULL: `now` as set by hand (tests)
     void *owner;
-    void (*rearmed)(void *owner); // optional: the earliest deadline may have moved nearer (the running CPU's slice must shrink)
+    void (*rearmed)(
+        void *owner); // optional: the earliest deadline may have moved nearer (the running CPU's slice must shrink)
     u64 now;
     struct timer **heap;
     u32 n, cap;

@@ -6,10 +6,10 @@
 struct state;
 struct buf;
 struct part_ops {
-    void (*reset)(void *self);                    // to the state after power-on or hard reset
-    void (*state)(struct state *s, void *self);   // state.h; wrapped in state_begin/state_end by the walker
-    void (*info)(void *self, struct buf *out);    // optional: what a person wants to see (`info NAME`)
-    void (*free)(void *self);                     // optional: give back memory and host resources
+    void (*reset)(void *self);                  // to the state after power-on or hard reset
+    void (*state)(struct state *s, void *self); // state.h; wrapped in state_begin/state_end by the walker
+    void (*info)(void *self, struct buf *out);  // optional: what a person wants to see (`info NAME`)
+    void (*free)(void *self);                   // optional: give back memory and host resources
 };
 struct part {
     char name[32]; // "pic0", "ide", "cpu0": unique, what `info` and saved state call it

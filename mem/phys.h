@@ -9,7 +9,7 @@ struct region;
 #define PAGE_SIZE 4096ull
 #define PAGE_MASK (~(u64)0xfff)
 
-enum { // page flags of a struct ram
+enum {             // page flags of a struct ram
     RAM_CODE = 1,  // some line of the page holds decoded or translated code: writes take the slow path
     RAM_CLEAN = 2, // a watcher (the screen) wants to know of the next write
 };
@@ -47,8 +47,8 @@ struct err;
 struct ram *ram_new(struct bus *b, const char *name, u64 size, struct err *e);
 const struct range *phys_find(struct bus *b, u64 pa); // NULL: nobody
 
-// Who answers in this page, for TLBs. host: pointer to the page's first byte or NULL (MMIO, nobody, or the page is mapped piecewise).
-// For a write, `ram` pages with RAM_CODE, RAM_CLEAN, ROMs have direct == false.
+// Who answers in this page, for TLBs. host: pointer to the page's first byte or NULL (MMIO, nobody, or the page is
+// mapped piecewise). For a write, `ram` pages with RAM_CODE, RAM_CLEAN, ROMs have direct == false.
 struct phys_page {
     u8 *host;
     struct ram *ram;
@@ -57,12 +57,14 @@ struct phys_page {
 };
 struct phys_page phys_page(struct bus *b, u64 pa, bool write);
 
-// Marks [pa, pa+len) as holding code; a page's first mark calls hooks.protect. No RAM there: false (code must not be cached).
+// Marks [pa, pa+len) as holding code; a page's first mark calls hooks.protect. No RAM there: false (code must not be
+// cached).
 bool phys_mark_code(struct bus *b, u64 pa, u64 len) MUST_CHECK;
 // Forgets the marks of a page (its code was discarded).
 void phys_clear_code(struct bus *b, u64 pa);
 // True if any line of [pa, pa+len) carries a code mark.
 bool phys_has_code(struct bus *b, u64 pa, u64 len);
 
-// Dirty log for a watched block: was [off, off+len) written since the last call? Clears it (and so makes writes slow once).
+// Dirty log for a watched block: was [off, off+len) written since the last call? Clears it (and so makes writes slow
+// once).
 bool phys_take_dirty(struct bus *b, struct ram *ram, u64 off, u64 len);

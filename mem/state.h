@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// One visitor for save, load, dump and check of every part's state: `void xxx_state(struct state *, void *self)` with one line
-// a field. Values are stored as named, little-endian, of fixed width; a load checks names, widths and bounds and never trusts
-// the file. After a load a part recomputes what it derives (lines, mappings) in the same function, under state_loading().
+// One visitor for save, load, dump and check of every part's state: `void xxx_state(struct state *, void *self)` with
+// one line a field. Values are stored as named, little-endian, of fixed width; a load checks names, widths and bounds
+// and never trusts the file. After a load a part recomputes what it derives (lines, mappings) in the same function,
+// under state_loading().
 #pragma once
 #include "mem/base/buf.h"
 #include "mem/base/err.h"
@@ -10,12 +11,12 @@
 enum state_mode { STATE_SAVE, STATE_LOAD, STATE_DUMP, STATE_CHECK };
 struct state {
     enum state_mode mode;
-    struct buf *out;     // SAVE: bytes; DUMP: text; CHECK: text of the first differences
-    const u8 *in;        // LOAD, CHECK: a saved image
-    size_t pos, len;     // of `in`
-    struct err err;      // LOAD: the first thing that is wrong; later fields are left unchanged
-    unsigned diffs;      // CHECK: fields that differ
-    char section[64];    // part that is being visited
+    struct buf *out;  // SAVE: bytes; DUMP: text; CHECK: text of the first differences
+    const u8 *in;     // LOAD, CHECK: a saved image
+    size_t pos, len;  // of `in`
+    struct err err;   // LOAD: the first thing that is wrong; later fields are left unchanged
+    unsigned diffs;   // CHECK: fields that differ
+    char section[64]; // part that is being visited
 };
 INLINE bool state_loading(const struct state *s) { return s->mode == STATE_LOAD; }
 INLINE bool state_ok(const struct state *s) { return !s->err.msg[0]; }

@@ -52,7 +52,10 @@ struct check_test {
     const char *name;
     void (*fn)(void);
 };
-#define TEST(fn) {#fn, fn}
+#define TEST(fn)                                                                                                       \
+    {                                                                                                                  \
+#fn, fn                                                                                                        \
+    }
 
 static UNUSED int check_main(int argc, char **argv, const struct check_test *tests, size_t n)
 {

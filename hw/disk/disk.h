@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A disk image as storage controllers see it: byte-addressed, fixed size, synchronous. Formats are files of this folder.
+// A disk image as storage controllers see it: byte-addressed, fixed size, synchronous. Formats are files of this
+// folder.
 #pragma once
 #include "mem/base/err.h"
 #include "mem/base/types.h"
@@ -15,9 +16,9 @@ struct disk_ops {
 };
 struct disk {
     const struct disk_ops *ops;
-    char *file;    // for messages
-    char *format;  // "raw", …
-    u64 size;      // bytes
+    char *file;   // for messages
+    char *format; // "raw", …
+    u64 size;     // bytes
     bool readonly;
     bool snapshot; // writes go to a temporary overlay
     void *self;
@@ -25,7 +26,7 @@ struct disk {
 struct disk_opts {
     const char *file, *format; // format NULL: found by content
     bool readonly, snapshot;
-    bool cdrom;    // an empty or short last sector is padded
+    bool cdrom; // an empty or short last sector is padded
 };
 // Opens an image; NULL with a message that names the file and the cure.
 struct disk *disk_open(const struct disk_opts *o, struct err *e);

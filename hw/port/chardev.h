@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A character device: what a UART, parallel port or debug console (the front) plugs into. The back end (stdio, file, socket,
-// pty …) is ui's; this is the seam that the hardware side owns.
+// A character device: what a UART, parallel port or debug console (the front) plugs into. The back end (stdio, file,
+// socket, pty …) is ui's; this is the seam that the hardware side owns.
 #pragma once
 #include "mem/base/types.h"
 
 enum chardev_event { CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK };
 struct chardev {
     const char *name;
-    // Back end, set by ui. Takes what it can without blocking and returns how many bytes; the front keeps the rest and tries
-    // again when `writable` is called. A missing peer (unconnected socket, null) swallows everything.
+    // Back end, set by ui. Takes what it can without blocking and returns how many bytes; the front keeps the rest and
+    // tries again when `writable` is called. A missing peer (unconnected socket, null) swallows everything.
     size_t (*write)(struct chardev *c, const u8 *p, size_t n);
     // Front, set by chardev_attach(): how many bytes it takes now; bytes; events.
     size_t (*can_receive)(void *front);

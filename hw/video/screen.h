@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a display adapter shows, for whoever draws it: window, VNC, terminal, screendump. The user pulls; the adapter never pushes.
+// What a display adapter shows, for whoever draws it: window, VNC, terminal, screendump. The user pulls; the adapter
+// never pushes.
 #pragma once
 #include "mem/base/types.h"
 

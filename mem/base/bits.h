@@ -28,12 +28,39 @@ INLINE MUST_CHECK bool range_ok(u64 pos, u64 len, u64 size) { return pos <= size
 #define LE32(x) (x)
 #define LE64(x) (x)
 #endif
-INLINE u16 ld16(const void *p) { u16 v; memcpy(&v, p, 2); return LE16(v); }
-INLINE u32 ld32(const void *p) { u32 v; memcpy(&v, p, 4); return LE32(v); }
-INLINE u64 ld64(const void *p) { u64 v; memcpy(&v, p, 8); return LE64(v); }
-INLINE void st16(void *p, u16 v) { v = LE16(v); memcpy(p, &v, 2); }
-INLINE void st32(void *p, u32 v) { v = LE32(v); memcpy(p, &v, 4); }
-INLINE void st64(void *p, u64 v) { v = LE64(v); memcpy(p, &v, 8); }
+INLINE u16 ld16(const void *p)
+{
+    u16 v;
+    memcpy(&v, p, 2);
+    return LE16(v);
+}
+INLINE u32 ld32(const void *p)
+{
+    u32 v;
+    memcpy(&v, p, 4);
+    return LE32(v);
+}
+INLINE u64 ld64(const void *p)
+{
+    u64 v;
+    memcpy(&v, p, 8);
+    return LE64(v);
+}
+INLINE void st16(void *p, u16 v)
+{
+    v = LE16(v);
+    memcpy(p, &v, 2);
+}
+INLINE void st32(void *p, u32 v)
+{
+    v = LE32(v);
+    memcpy(p, &v, 4);
+}
+INLINE void st64(void *p, u64 v)
+{
+    v = LE64(v);
+    memcpy(p, &v, 8);
+}
 INLINE u16 ldbe16(const void *p) { return __builtin_bswap16(ld16(p)); }
 INLINE u32 ldbe32(const void *p) { return __builtin_bswap32(ld32(p)); }
 INLINE void stbe16(void *p, u16 v) { st16(p, __builtin_bswap16(v)); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Errors of host set-up: one message for a person, naming the option or file and the cure. Guest misbehaviour never comes
-// here (log.h: log_guest); our own bugs go to panic().
+// Errors of host set-up: one message for a person, naming the option or file and the cure. Guest misbehaviour never
+// comes here (log.h: log_guest); our own bugs go to panic().
 #pragma once
 #include "mem/base/types.h"
 

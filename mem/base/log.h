@@ -19,7 +19,7 @@ enum log_cat {
     LOG_OP,
     LOG_OPOPT,
     LOG_OUTASM,
-    LOG_MMU,  // mmu
+    LOG_MMU,   // mmu
     LOG_PCALL, // pcall: far transfers
     LOG_NCATS
 };
@@ -55,7 +55,7 @@ void log_item(struct log *l, enum log_cat c, const char *fmt, ...) PRINTF(3, 4);
 void log_guest(struct log *l, const char *who, const char *fmt, ...) PRINTF(3, 4);
 void log_unimp(struct log *l, const char *who, const char *fmt, ...) PRINTF(3, 4);
 void log_trace(struct log *l, enum trace_id id, u64 a, u64 b, u64 c, u64 d);
-#define trace(l, name, ...) TRACE_PICK(l, TRACE_##name, ##__VA_ARGS__, 0, 0, 0, 0)
+#define trace(l, name, ...)                TRACE_PICK(l, TRACE_##name, ##__VA_ARGS__, 0, 0, 0, 0)
 #define TRACE_PICK(l, id, a, b, c, d, ...) log_trace(l, id, a, b, c, d)
 // Parses QEMU's -d list ("int,guest_errors,trace:ide_*"); false with a message that names the wrong item.
 struct err;

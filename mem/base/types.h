@@ -15,12 +15,12 @@ typedef int32_t i32;
 typedef int64_t i64;
 typedef unsigned __int128 u128;
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x)    __builtin_expect(!!(x), 1)
+#define unlikely(x)  __builtin_expect(!!(x), 0)
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define NORETURN __attribute__((noreturn))
-#define MUST_CHECK __attribute__((warn_unused_result))
-#define NOINLINE __attribute__((noinline))
-#define INLINE static inline __attribute__((always_inline))
-#define UNUSED __attribute__((unused))
+#define NORETURN     __attribute__((noreturn))
+#define MUST_CHECK   __attribute__((warn_unused_result))
+#define NOINLINE     __attribute__((noinline))
+#define INLINE       static inline __attribute__((always_inline))
+#define UNUSED       __attribute__((unused))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
