@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+// The architectural state of one logical processor and the seams around it: pins (what a chipset does to it), engine
+// (who runs its instructions). One struct, hot part first: what translated code reaches with an 8-bit displacement from
+// a biased pointer lies in the first 248 bytes.
+#pragma once
+#include <setjmp.h>
+#include <stddef.h>
+#include "mem/base/types.h"
+#include "mem/bus.h"
+
+struct cpu;
+struct insn;
+struct decoder;
+struct cpu_model;
+
+// General registers in the order of their encoding. R_ZERO reads as 0 (no base, no index), R_RIP is the instruction
+// pointer: while an instruction executes it already holds the address of the next one, as the SDM's pseudocode has it.
+enum {
+    R_RAX,
+    R_RCX,
+    R_RDX,
+    R_RBX,
+    R_RSP,
+    R_RBP,
+    R_RSI,
+    R_RDI,
+    R_R8,
+    R_R15 = 15,
+    R_ZERO = 16,
+    R_RIP = 17,
+    R_COUNT = 18
+};
+// Segment registers in the order of their encoding, then the two system segments.
+enum { S_ES, S_CS, S_SS, S_DS, S_FS, S_GS, S_LDTR, S_TR, S_COUNT };
+
+// EFLAGS
+enum {
+    FL_CF = 1 << 0,
+    FL_R1 = 1 << 1,
+    FL_PF = 1 << 2,
+    FL_AF = 1 << 4,
+    FL_ZF = 1 << 6,
+    FL_SF = 1 << 7,
+    FL_TF = 1 << 8,
+    FL_IF = 1 << 9,
+    FL_DF = 1 << 10,
+    FL_OF = 1 << 11,
+    FL_IOPL = 3 << 12,
+    FL_NT = 1 << 14,
+    FL_RF = 1 << 16,
+    FL_VM = 1 << 17,
+    FL_AC = 1 << 18,
+    FL_VIF = 1 << 19,
+    FL_VIP = 1 << 20,
+    FL_ID = 1 << 21,
+    FL_ARITH = FL_CF | FL_PF | FL_AF | FL_ZF | FL_SF | FL_OF
+};
+enum { // CR0
+    CR0_PE = 1 << 0,
+    CR0_MP = 1 << 1,
+    CR0_EM = 1 << 2,
+    CR0_TS = 1 << 3,
+    CR0_ET = 1 << 4,
+    CR0_NE = 1 << 5,
+    CR0_WP = 1 << 16,
+    CR0_AM = 1 << 18,
+    CR0_NW = 1 << 29,
+    CR0_CD = 1 << 30
+};
+#define CR0_PG (1u << 31)
+enum { // CR4
+    CR4_VME = 1 << 0,
+    CR4_PVI = 1 << 1,
+    CR4_TSD = 1 << 2,
+    CR4_DE = 1 << 3,
+    CR4_PSE = 1 << 4,
+    CR4_PAE = 1 << 5,
+    CR4_MCE = 1 << 6,
+    CR4_PGE = 1 << 7,
+    CR4_PCE = 1 << 8,
+    CR4_OSFXSR = 1 << 9,
+    CR4_OSXMMEXCPT = 1 << 10,
+    CR4_UMIP = 1 << 11,
+    CR4_LA57 = 1 << 12,
+    CR4_FSGSBASE = 1 << 16,
+    CR4_PCIDE = 1 << 17,
+    CR4_OSXSAVE = 1 << 18,
+    CR4_SMEP = 1 << 20,
+    CR4_SMAP = 1 << 21
+};
+enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_FFXSR = 1 << 14 };
+enum { // exception vectors
+    EXC_DE,
+    EXC_DB,
+    EXC_NMI,
+    EXC_BP,
+    EXC_OF,
+    EXC_BR,
+    EXC_UD,
+    EXC_NM,
+    EXC_DF,
+    EXC_TS = 10,
+    EXC_NP,
+    EXC_SS,
+    EXC_GP,
+    EXC_PF,
+    EXC_MF = 16,
+    EXC_AC,
+    EXC_MC,
+    EXC_XM
+};
+
+// Segment register with its hidden part. attr as in VMX access rights (SDM vol. 3 24.4.1): the descriptor's bits 40-55.
+enum {
+    SEG_TYPE = 15,
+    SEG_S = 1 << 4,
+    SEG_DPL = 3 << 5,
+    SEG_P = 1 << 7,
+    SEG_AVL = 1 << 12,
+    SEG_L = 1 << 13,
+    SEG_DB = 1 << 14,
+    SEG_G = 1 << 15,
+    SEG_ACCESSED = 1,
+    SEG_WRITE = 2 /* data */,
+    SEG_READ = 2 /* code */,
+    SEG_DOWN = 4 /* data: expand-down */,
+    SEG_CONFORMING = 4 /* code */,
+    SEG_CODE = 8
+};
+struct seg {
+    u64 base;
+    u64 rend,
+        wend;  // fast check: an access [ea, ea+n) with ea + n - 1 < rend (wend for writes) is inside and permitted;
+               // 0 sends every access to the slow path (expand-down, unusable, read-only). seg_update() derives both.
+    u32 limit; // in bytes, granularity applied
+    u16 sel, attr;
+    bool usable;
+};
+
+// Lazy flags: cc_op says how the arithmetic flags follow from cc_dst (result) and cc_src; flags.h computes them, nobody
+// else. cc_op == CC_EFLAGS: they are in eflags itself.
+
+// First-level TLB entry, see cpu/tlb.h: tag = linear page address (low 12 bits 0) or TLB_NONE; host = addend + linear
+// address.
+struct tlb_entry {
+    u64 tag;
+    u64 addend;
+};
+#define TLB_BITS 9
+#define TLB_SIZE (1u << TLB_BITS)
+#define TLB_NONE (~(u64)0) // never equals a page-aligned address
+// Which set of tables an access uses: by privilege, and whether a supervisor may touch user pages (SMAP, EFLAGS.AC).
+enum {
+    TLBSET_USER,
+    TLBSET_KERNEL,
+    TLBSET_KERNEL_NOUSER,
+    TLBSET_NONE /* always empty: #AC, data breakpoints */,
+    TLBSET_COUNT
+};
+struct tlb_set {
+    struct tlb_entry rd[TLB_SIZE], wr[TLB_SIZE];
+};
+
+// What cpu->attn holds: something to look at before the next instruction. 0: run on.
+enum {
+    ATTN_INTR = 1, // the INTR pin is high
+    ATTN_NMI = 2,
+    ATTN_INIT = 4,
+    ATTN_SIPI = 8,
+    ATTN_SMI = 16,
+    ATTN_EXIT = 32,   // cpu_run() shall return (slice shrunk, stop, reset, host event)
+    ATTN_SHADOW = 64, // the instruction before was STI, MOV SS, POP SS: no interrupts (and, after SS, no #DB) now
+    ATTN_TRAP = 128,  // TF was set when the instruction began, or debug traps are pending in dr6_pending
+    ATTN_CODE = 256,  // code that may be running was changed: leave the block
+    ATTN_DEBUG = 512  // DR7 has enabled instruction breakpoints, or EFLAGS.TF is set: run instruction by instruction
+};
+
+// MODE_*: what the meaning of an instruction depends on beyond its bytes: key of decoded and translated blocks.
+enum {
+    MODE_16 = 0,
+    MODE_32 = 1,
+    MODE_64 = 2,
+    MODE_CODE = 3,      // code size: CS.L, CS.D
+    MODE_SS32 = 1 << 2, // stack address size: SS.B; in 64-bit mode RSP is used whole and this bit is set
+    MODE_PE = 1 << 3,   // protected mode (also long mode and virtual-8086)
+    MODE_VM = 1 << 4,   // virtual-8086
+    MODE_LMA = 1 << 5,  // long mode active (64-bit or compatibility)
+    MODE_USER = 1 << 6, // CPL 3
+    MODE_FLAT = 1 << 7  // ES, CS, SS, DS have base 0 and limit 4 GB (in 64-bit code always)
+};
+
+struct fpu {
+    u64 m[8];  // significands of the physical registers R0-R7: MMX registers alias them (MMn = m[n])
+    u16 se[8]; // sign and exponent
+    u16 fcw, fsw /* with TOP */, fop;
+    u8 tags; // bit n set: physical register n is not empty (FXSAVE's abridged form)
+    u16 fcs, fds;
+    u64 fip, fdp;
+};
+
+// Vector registers, laid out for AVX-512; XMM and YMM are the low 16 and 32 bytes. Elements in little-endian order in
+// memory.
+union vec {
+    u8 b[64];
+    u16 w[32];
+    u32 d[16];
+    u64 q[8];
+};
+
+// What is asked of a CPU from outside, and what it asks.
+struct cpu_pins {
+    void *owner;
+    int (*inta)(void *owner, unsigned cpu);                         // interrupt acknowledge: vector, or -1 (spurious)
+    bool (*apic_rdmsr)(void *owner, unsigned cpu, u32 msr, u64 *v); // IA32_APIC_BASE, TSC deadline, x2APIC; false = #GP
+    bool (*apic_wrmsr)(void *owner, unsigned cpu, u32 msr, u64 v);
+    u8 (*get_tpr)(void *owner, unsigned cpu); // CR8
+    void (*set_tpr)(void *owner, unsigned cpu, u8 cr8);
+    void (*ferr)(void *owner, unsigned cpu, int level); // FERR#: x87 error with CR0.NE = 0
+    void (*triple_fault)(void *owner, unsigned cpu);
+    u64 (*tsc)(void *owner, unsigned cpu);    // ticks of the invariant TSC, before TSC_ADJUST
+    u64 (*random)(void *owner, unsigned cpu); // RDRAND, RDSEED: the machine's seeded generator
+};
+
+// Who runs instructions.
+struct cpu_engine {
+    const char *name;
+    void *(*create)(struct cpu *c);
+    void (*destroy)(struct cpu *c);
+    void (*run)(struct cpu *c);     // until attn, icount_limit or a fault (which longjmps to cpu->fault)
+    void (*step)(struct cpu *c);    // exactly one instruction
+    u64 (*progress)(struct cpu *c); // instructions retired since icount was last brought up to date
+    void (*flush)(struct cpu *c);   // every decoded or translated block
+    void (*invalidate)(struct cpu *c, u64 pa, u64 len); // those that overlap these bytes
+    void (*info)(struct cpu *c, struct buf *out);
+};
+
+enum cpu_halt { CPU_RUNNING, CPU_HALTED, CPU_WAIT_SIPI, CPU_SHUTDOWN };
+
+struct cpu {
+    u64 gpr[R_COUNT];
+    u64 cc_dst, cc_src;
+    u32 cc_op;
+    u32 eflags; // all bits but, while cc_op != CC_EFLAGS, the arithmetic ones
+    u32 attn;
+    u32 mode;
+    struct tlb_set *tlb;    // tables for ordinary accesses at the current privilege
+    const struct insn *cur; // instruction that executes (its length gives the faulting RIP), NULL between blocks
+    u64 icount;             // instructions retired; exact between blocks: use cpu_icount()
+    u64 icount_limit;       // the engine stops here exactly
+
+    struct seg seg[S_COUNT];
+    u64 gdt_base, idt_base;
+    u16 gdt_limit, idt_limit;
+    u64 cr0, cr2, cr3, cr4, cr8_unused, xcr0;
+    u64 efer;
+    u64 dr[8];
+    u64 dr6_pending; // bits to set in DR6 when the pending #DB trap is delivered
+    u8 cpl;
+    bool inhibit_db;  // the shadow is that of MOV SS / POP SS
+    bool nmi_blocked; // until IRET
+    enum cpu_halt halt;
+    u8 sipi_vector;
+    u64 a20_mask;  // ANDed to physical addresses
+    u64 phys_mask; // bits of a physical address that exist (MAXPHYADDR)
+    u64 pdpte[4];  // PAE: loaded with CR3
+    // MSRs
+    u64 star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux, tsc_adjust, tsc_offset;
+    u64 sysenter_cs, sysenter_esp, sysenter_eip, pat, misc_enable, feature_control, apic_base_unused;
+    u64 mtrr_def, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
+    u64 mcg_status, spec_ctrl, hwcr;
+    u64 monitor_addr;
+    bool monitor_armed;
+
+    // exception under delivery (int.c) or raised and not yet delivered (loop.c)
+    int exc; // vector, -1 none
+    u32 exc_err;
+    bool exc_has_err;
+    bool exc_soft;  // INT n, INT3, INTO: RIP already past it
+    int exc_first;  // vector whose delivery raised exc, -1 none: double fault rules
+    jmp_buf *fault; // where cpu_raise() goes: set by whoever runs instructions or calls into cpu/
+
+    u64 feat[8]; // what CPUID offers: bits by enum feat
+    const struct cpu_model *model;
+    const struct decoder *decoder;
+    struct cpu_pins pins;
+    struct bus *bus;
+    const struct cpu_engine *engine;
+    void *engine_data;
+    struct tlb2 *tlb2; // second level, cpu/tlb.c
+    unsigned index;    // among the machine's CPUs
+    u32 apic_id;
+
+    struct fpu fpu;
+    u32 mxcsr;
+    u64 k[8]; // opmask registers, for later
+    union vec vec[32] __attribute__((aligned(64)));
+
+    struct tlb_set tlbs[TLBSET_COUNT] __attribute__((aligned(64)));
+};
+_Static_assert(offsetof(struct cpu, seg) <= 248, "the hot part must stay within reach of 8-bit displacements");
+
+INLINE u64 cpu_rip(const struct cpu *c) { return c->gpr[R_RIP]; }
+INLINE bool cpu_has(const struct cpu *c, unsigned feat) { return c->feat[feat / 64] >> feat % 64 & 1; }
+INLINE bool cpu_code64(const struct cpu *c) { return (c->mode & MODE_CODE) == MODE_64; }
+INLINE bool cpu_real(const struct cpu *c) { return !(c->mode & MODE_PE); }
+INLINE bool cpu_protected(const struct cpu *c) { return (c->mode & (MODE_PE | MODE_VM)) == MODE_PE; }
+// Retired instructions, exact also while one executes (which does not count yet).
+u64 cpu_icount(const struct cpu *c);
+
+// cpu/cpu.c: life. The model gives CPUID and the decoder's features (cpuid.h).
+struct err;
+struct cpu *cpu_new(struct bus *b, unsigned index, const struct cpu_model *model, const struct cpu_engine *engine,
+                    const struct cpu_pins *pins);
+void cpu_free(struct cpu *c);
+void cpu_reset(struct cpu *c);       // power-on; the bootstrap processor runs at F000:FFF0, others wait for SIPI
+void cpu_init_signal(struct cpu *c); // INIT: like reset, but caches, x87, MSRs stay (SDM vol. 3 table 9-1)
+void cpu_dump(struct cpu *c, struct buf *out); // `info registers`, QEMU's layout
+void cpu_set_a20(struct cpu *c, bool on);
+// Pins, to be called by devices; levels and edges become visible before the next instruction.
+void cpu_set_intr(struct cpu *c, int level);
+void cpu_nmi(struct cpu *c);
+void cpu_init_pin(struct cpu *c);
+void cpu_sipi(struct cpu *c, u8 vector);
+INLINE void cpu_exit_request(struct cpu *c) { c->attn |= ATTN_EXIT; }
+
+// cpu/loop.c: runs up to `budget` instructions. Returns early on ATTN_EXIT, HLT without a pending wake-up, shutdown.
+enum cpu_stop { CPU_STOP_BUDGET, CPU_STOP_EXIT, CPU_STOP_HALT, CPU_STOP_SHUTDOWN };
+enum cpu_stop cpu_run(struct cpu *c, u64 budget);
+
+// Raises an exception for the instruction that executes: does not return. RIP goes back to the instruction's start for
+// faults.
+NORETURN void cpu_raise(struct cpu *c, int vector);
+NORETURN void cpu_raise_err(struct cpu *c, int vector, u32 err);
+// After anything that MODE_* or the TLB choice depends on has changed: recomputes mode, tlb, attn's ATTN_DEBUG.
+void cpu_update_mode(struct cpu *c);

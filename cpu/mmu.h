@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Paging: linear -> physical. SDM vol. 3 chapter 4. 2-level, PAE, 4-level; 5-level not offered.
+#pragma once
+#include "cpu/cpu.h"
+
+enum { // page-fault error code
+    PF_P = 1,
+    PF_W = 2,
+    PF_U = 4,
+    PF_RSVD = 8,
+    PF_I = 16
+};
+struct mmu_result {
+    u64 pa;                                 // of the byte asked for, A20 not yet applied
+    u32 page_bits;                          // 12, 21, 22, 30
+    bool writable, user, nx, global, dirty; // as accumulated along the walk
+    u32 err;                                // why it faults, if it does (with PF_* bits)
+    bool fault;
+};
+// Walks the tables for an access (ACC_*) by user or supervisor. Sets A and D bits if `commit`, else changes nothing.
+struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool commit);
+// Physical address after A20, or raises #PF. `system`: implicit supervisor access.
+u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system);
+// For debuggers: no side effects; false if not mapped.
+bool mmu_peek(struct cpu *c, u64 lin, u64 *pa);
+// Reads guest memory by linear address for debuggers (ignores privilege); false if any page is not mapped to memory.
+bool mmu_debug_read(struct cpu *c, u64 lin, void *to, u64 n);
+bool mmu_debug_write(struct cpu *c, u64 lin, const void *from, u64 n);
+// Loads and checks the PAE page-directory pointers; false = #GP.
+bool mmu_load_pdptes(struct cpu *c, u64 cr3);
+
+// TLB maintenance (tlb.c).
+void tlb_flush(struct cpu *c, bool global); // MOV CR3 (global = false), CR4.PGE/PAE…, remapping (true)
+void tlb_flush_pcid(struct cpu *c, u16 pcid);
+void tlb_flush_page(struct cpu *c, u64 lin); // INVLPG: any size, global too
+void tlb_protect(struct cpu *c, u64 pa);     // drop write entries of a physical page (~0: all)
+// Fills the first level for (lin, acc) and returns the host pointer of the byte, or NULL (MMIO, marked page, crossing)
+// with *pa set; raises on fault.
+void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa);
+// Code fetch: physical address and host pointer of the byte at lin; raises #PF with PF_I. host NULL: not plain memory.
+u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host);
+void tlb_create(struct cpu *c);
+void tlb_destroy(struct cpu *c);
