@@ -21,6 +21,7 @@ struct disk {
     u64 size;     // bytes
     bool readonly;
     bool snapshot; // writes go to a temporary overlay
+    bool probed;   // the format was guessed from content: the guest may not write another format's header (EPERM)
     void *self;
 };
 struct disk_opts {
@@ -33,4 +34,5 @@ struct disk *disk_open(const struct disk_opts *o, struct err *e);
 int disk_read(struct disk *d, u64 pos, void *to, size_t n) MUST_CHECK;
 int disk_write(struct disk *d, u64 pos, const void *from, size_t n) MUST_CHECK;
 int disk_flush(struct disk *d);
-void disk_close(struct disk *d); // NULL is fine
+int disk_discard(struct disk *d, u64 pos, u64 n); // a hint: contents are then old or zero
+void disk_close(struct disk *d);                  // NULL is fine
