@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: MIT
+// x87 instructions that compute: arithmetic, comparison, conditional moves, transcendentals, constants, stack
+// housekeeping. SDM vol. 1 chapter 8; vol. 2 the instructions F*. Stack underflow delivers the default NaN when masked.
+// An unmasked IE or DE leaves condition codes and EFLAGS of comparisons as they were.
+#include "interp/x87.h"
+
+void x87_pointers(struct cpu *c, const struct insn *i)
+{
+    struct fpu *f = &c->fpu;
+    u64 ip = c->gpr[R_RIP] - i->len;
+    unsigned digit = (u8)insn_rows[i->op].opcode[1]; // "D8"…"DF"
+    f->fip = cpu_code64(c) ? ip : (u32)ip;
+    f->fcs = c->seg[S_CS].sel;
+    f->fop = (u16)((digit & 7) << 8 | i->modrm);
+    if (digit >= 'A') f->fop = (u16)((digit - 'A' + 2) << 8 | i->modrm);
+    if (i->is_mem) {
+        f->fdp = insn_ea(c, i);
+        f->fds = c->seg[i->seg].sel;
+    }
+}
+
+// ---- arithmetic: D8, DC, DA, DE by ModRM.reg
+
+static struct f80 arith(unsigned kind, struct fenv_x *e, struct fpn a, struct fpn b)
+{
+    switch (kind) {
+    case 0: return f80_add(e, a, b);
+    case 1: return f80_mul(e, a, b);
+    case 4: return f80_sub(e, a, b);
+    case 5: return f80_sub(e, b, a);
+    case 6: return f80_div(e, a, b);
+    default: return f80_div(e, b, a);
+    }
+}
+
+// The result goes to ST(dst), then `pops` pops.
+static void finish(struct cpu *c, const struct insn *i, const struct fenv_x *e, unsigned dst, struct f80 v,
+                   unsigned pops)
+{
+    if (x87_delivers(e)) {
+        x87_set(&c->fpu, dst, v);
+        while (pops--) x87_pop(&c->fpu);
+    }
+    x87_end(c, i, e);
+}
+
+static void set_cc(struct cpu *c, enum fp_rel r)
+{
+    unsigned cc = r == FP_UN ? FSW_CC : r == FP_EQ ? FSW_C3 : r == FP_LT ? FSW_C0 : 0;
+    c->fpu.fsw = (u16)((c->fpu.fsw & ~FSW_CC) | cc);
+}
+
+static void compare(struct cpu *c, const struct insn *i, struct fenv_x *e, bool empty, struct fpn b, bool quiet,
+                    unsigned pops)
+{
+    enum fp_rel r = FP_UN;
+    if (empty)
+        x87_stack_fault(e, false);
+    else
+        r = f80_compare(e, x87_num(c, 0), b, quiet);
+    if (x87_delivers(e)) {
+        set_cc(c, r);
+        while (pops--) x87_pop(&c->fpu);
+    }
+    x87_end(c, i, e);
+}
+
+static void arith_operand(struct cpu *c, const struct insn *i, struct fenv_x *e, struct fpn b)
+{
+    unsigned kind = i->modrm >> 3 & 7;
+    bool empty = x87_empty(&c->fpu, 0);
+    if (kind == 2 || kind == 3) {
+        compare(c, i, e, empty, b, false, kind == 3);
+        return;
+    }
+    struct f80 r = F80_DEFAULT_NAN;
+    if (empty)
+        x87_stack_fault(e, false);
+    else
+        r = arith(kind, e, x87_num(c, 0), b);
+    finish(c, i, e, 0, r, 0);
+}
+
+static void arith_f32(struct cpu *c, const struct insn *i)
+{
+    struct fenv_x e = x87_begin(c);
+    arith_operand(c, i, &e, fpn_f32((u32)mem_load(c, i->seg, insn_ea(c, i), 4)));
+}
+static void arith_f64(struct cpu *c, const struct insn *i)
+{
+    struct fenv_x e = x87_begin(c);
+    arith_operand(c, i, &e, fpn_f64(mem_load(c, i->seg, insn_ea(c, i), 8)));
+}
+static void arith_i32(struct cpu *c, const struct insn *i)
+{
+    struct fenv_x e = x87_begin(c);
+    arith_operand(c, i, &e, fpn_i64((i32)mem_load(c, i->seg, insn_ea(c, i), 4)));
+}
+static void arith_i16(struct cpu *c, const struct insn *i)
+{
+    struct fenv_x e = x87_begin(c);
+    arith_operand(c, i, &e, fpn_i64((i16)mem_load(c, i->seg, insn_ea(c, i), 2)));
+}
+#define PICK_ARITH(sfx, fn, p)                                                                                         \
+    XPICK(F##p##ADD_##sfx) { return fn; }                                                                              \
+    XPICK(F##p##MUL_##sfx) { return fn; }                                                                              \
+    XPICK(F##p##COM_##sfx) { return fn; }                                                                              \
+    XPICK(F##p##COMP_##sfx) { return fn; }                                                                             \
+    XPICK(F##p##SUB_##sfx) { return fn; }                                                                              \
+    XPICK(F##p##SUBR_##sfx) { return fn; }                                                                             \
+    XPICK(F##p##DIV_##sfx) { return fn; }                                                                              \
+    XPICK(F##p##DIVR_##sfx) { return fn; }
+PICK_ARITH(Md, arith_f32, )
+PICK_ARITH(Mq, arith_f64, )
+PICK_ARITH(Md, arith_i32, I)
+PICK_ARITH(Mw, arith_i16, I)
+
+// Register forms: ST(0) op ST(i), to ST(0) or ST(i); DC and DE have SUB and SUBR, DIV and DIVR swapped, which makes the
+// operation the same one.
+INLINE void arith_regs(struct cpu *c, const struct insn *i, bool to_sti, unsigned pops)
+{
+    struct fenv_x e = x87_begin(c);
+    unsigned n = i->modrm & 7;
+    struct f80 r = F80_DEFAULT_NAN;
+    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n))
+        x87_stack_fault(&e, false);
+    else
+        r = arith(i->modrm >> 3 & 7, &e, x87_num(c, 0), x87_num(c, n));
+    finish(c, i, &e, to_sti ? n : 0, r, pops);
+}
+static void arith_st0(struct cpu *c, const struct insn *i) { arith_regs(c, i, false, 0); }
+static void arith_sti(struct cpu *c, const struct insn *i) { arith_regs(c, i, true, 0); }
+static void arith_sti_pop(struct cpu *c, const struct insn *i) { arith_regs(c, i, true, 1); }
+#define PICK_REGS(p, sfx, fn)                                                                                          \
+    XPICK(FADD##p##_##sfx) { return fn; }                                                                              \
+    XPICK(FMUL##p##_##sfx) { return fn; }                                                                              \
+    XPICK(FSUB##p##_##sfx) { return fn; }                                                                              \
+    XPICK(FSUBR##p##_##sfx) { return fn; }                                                                             \
+    XPICK(FDIV##p##_##sfx) { return fn; }                                                                              \
+    XPICK(FDIVR##p##_##sfx) { return fn; }
+PICK_REGS(, ST0STi, arith_st0)
+PICK_REGS(, STiST0, arith_sti)
+PICK_REGS(P, STiST0, arith_sti_pop)
+
+// ---- comparison
+
+static void compare_reg(struct cpu *c, const struct insn *i, unsigned n, bool quiet, unsigned pops)
+{
+    struct fenv_x e = x87_begin(c);
+    bool empty = x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n);
+    compare(c, i, &e, empty, x87_num(c, n), quiet, pops);
+}
+X(FCOM_STi) { compare_reg(c, i, i->modrm & 7, false, 0); }
+X(FCOMP_STi) { compare_reg(c, i, i->modrm & 7, false, 1); }
+X(FCOMPP) { compare_reg(c, i, 1, false, 2); }
+X(FUCOM) { compare_reg(c, i, i->modrm & 7, true, 0); }
+X(FUCOMP) { compare_reg(c, i, i->modrm & 7, true, 1); }
+X(FUCOMPP) { compare_reg(c, i, 1, true, 2); }
+XALIAS(FCOM_STi_2, FCOM_STi)
+XALIAS(FCOMP_STi_3, FCOMP_STi)
+XALIAS(FCOMP_STi_5, FCOMP_STi)
+
+X(FTST)
+{
+    struct fenv_x e = x87_begin(c);
+    compare(c, i, &e, x87_empty(&c->fpu, 0), (struct fpn){0}, false, 0);
+}
+
+static void compare_eflags(struct cpu *c, const struct insn *i, bool quiet, unsigned pops)
+{
+    struct fenv_x e = x87_begin(c);
+    unsigned n = i->modrm & 7;
+    enum fp_rel r = FP_UN;
+    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n))
+        x87_stack_fault(&e, false);
+    else
+        r = f80_compare(&e, x87_num(c, 0), x87_num(c, n), quiet);
+    if (x87_delivers(&e)) {
+        flags_set_arith(c, r == FP_UN ? FL_ZF | FL_PF | FL_CF : r == FP_EQ ? FL_ZF : r == FP_LT ? FL_CF : 0);
+        if (pops) x87_pop(&c->fpu);
+    }
+    x87_end(c, i, &e);
+}
+X(FCOMI) { compare_eflags(c, i, false, 0); }
+X(FCOMIP) { compare_eflags(c, i, false, 1); }
+X(FUCOMI) { compare_eflags(c, i, true, 0); }
+X(FUCOMIP) { compare_eflags(c, i, true, 1); }
+
+X(FXAM)
+{
+    struct fenv_x e = x87_begin(c);
+    struct fpu *f = &c->fpu;
+    u8 x = f80_xam(x87_get(f, 0));
+    if (x87_empty(f, 0)) x = (u8)((x & 2) | 8 | 1);
+    e.c1 = x & 2;
+    f->fsw = (u16)((f->fsw & ~FSW_CC) | (x & 1) << 8 | (x & 4) << 8 | (x & 8) << 11);
+    x87_end(c, i, &e);
+}
+
+// ---- moves between registers
+
+static void cmov(struct cpu *c, const struct insn *i, bool cond)
+{
+    struct fenv_x e = x87_begin(c);
+    unsigned n = i->modrm & 7;
+    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n)) {
+        x87_stack_fault(&e, false);
+        if (x87_delivers(&e)) x87_set(&c->fpu, 0, F80_DEFAULT_NAN);
+    } else if (cond) {
+        x87_set(&c->fpu, 0, x87_get(&c->fpu, n));
+    }
+    x87_end(c, i, &e);
+}
+X(FCMOVB) { cmov(c, i, flags_arith(c) & FL_CF); }
+X(FCMOVE) { cmov(c, i, flags_arith(c) & FL_ZF); }
+X(FCMOVBE) { cmov(c, i, flags_arith(c) & (FL_CF | FL_ZF)); }
+X(FCMOVU) { cmov(c, i, flags_arith(c) & FL_PF); }
+X(FCMOVNB) { cmov(c, i, !(flags_arith(c) & FL_CF)); }
+X(FCMOVNE) { cmov(c, i, !(flags_arith(c) & FL_ZF)); }
+X(FCMOVNBE) { cmov(c, i, !(flags_arith(c) & (FL_CF | FL_ZF))); }
+X(FCMOVNU) { cmov(c, i, !(flags_arith(c) & FL_PF)); }
+
+static void push(struct cpu *c, const struct insn *i, struct fenv_x *e, struct f80 v)
+{
+    if (!x87_empty(&c->fpu, 7)) {
+        x87_stack_fault(e, true);
+        v = F80_DEFAULT_NAN;
+    }
+    if (x87_delivers(e)) x87_push(&c->fpu, v);
+    x87_end(c, i, e);
+}
+
+X(FLD_STi)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = x87_get(&c->fpu, i->modrm & 7);
+    if (x87_empty(&c->fpu, 7) && x87_empty(&c->fpu, i->modrm & 7)) {
+        x87_stack_fault(&e, false);
+        v = F80_DEFAULT_NAN;
+    }
+    push(c, i, &e, v);
+}
+
+X(FXCH_STi)
+{
+    struct fenv_x e = x87_begin(c);
+    struct fpu *f = &c->fpu;
+    unsigned n = i->modrm & 7;
+    bool e0 = x87_empty(f, 0), en = x87_empty(f, n);
+    struct f80 v0 = e0 ? F80_DEFAULT_NAN : x87_get(f, 0), vn = en ? F80_DEFAULT_NAN : x87_get(f, n);
+    if (e0 || en) x87_stack_fault(&e, false);
+    if (x87_delivers(&e)) {
+        x87_set(f, n, v0);
+        x87_set(f, 0, vn);
+    }
+    x87_end(c, i, &e);
+}
+XALIAS(FXCH_STi_4, FXCH_STi)
+XALIAS(FXCH_STi_7, FXCH_STi)
+
+static void store_reg(struct cpu *c, const struct insn *i, unsigned pops)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = x87_get(&c->fpu, 0);
+    if (x87_empty(&c->fpu, 0)) {
+        x87_stack_fault(&e, false);
+        v = F80_DEFAULT_NAN;
+    }
+    finish(c, i, &e, i->modrm & 7, v, pops);
+}
+X(FST_STi) { store_reg(c, i, 0); }
+X(FSTP_STi) { store_reg(c, i, 1); }
+XALIAS(FSTP_STi_1, FSTP_STi)
+XALIAS(FSTP_STi_8, FSTP_STi)
+XALIAS(FSTP_STi_9, FSTP_STi)
+
+X(FFREE)
+{
+    x87_begin(c);
+    c->fpu.tags &= (u8) ~(1u << x87_phys(&c->fpu, i->modrm & 7));
+    x87_pointers(c, i);
+}
+X(FFREEP)
+{
+    x87_begin(c);
+    c->fpu.tags &= (u8) ~(1u << x87_phys(&c->fpu, i->modrm & 7));
+    x87_pop(&c->fpu);
+    x87_pointers(c, i);
+}
+X(FINCSTP)
+{
+    struct fenv_x e = x87_begin(c);
+    x87_set_top(&c->fpu, x87_top(&c->fpu) + 1);
+    x87_end(c, i, &e);
+}
+X(FDECSTP)
+{
+    struct fenv_x e = x87_begin(c);
+    x87_set_top(&c->fpu, x87_top(&c->fpu) - 1);
+    x87_end(c, i, &e);
+}
+X(FNOP)
+{
+    x87_begin(c);
+    x87_pointers(c, i);
+}
+
+// ---- constants: 66-bit internal values rounded by FCW.RC (SDM vol. 2, FLD1); no PE
+static const struct {
+    u64 down;   // rounded down and to zero
+    u16 se;     // sign and exponent
+    u8 nearest; // added to the significand by rounding to nearest
+    bool inexact;
+} constants[] = {
+    {0x8000000000000000, 0x3FFF, 0, false}, // 1
+    {0xD49A784BCD1B8AFE, 0x4000, 0, true},  // log2 10
+    {0xB8AA3B295C17F0BB, 0x3FFF, 1, true},  // log2 e
+    {0xC90FDAA22168C234, 0x4000, 1, true},  // pi
+    {0x9A209A84FBCFF798, 0x3FFD, 1, true},  // log10 2
+    {0xB17217F7D1CF79AB, 0x3FFE, 1, true},  // ln 2
+    {0, 0, 0, false},                       // 0
+};
+static void load_const(struct cpu *c, const struct insn *i)
+{
+    struct fenv_x e = x87_begin(c);
+    unsigned n = i->modrm & 7;
+    u64 up = e.rm == FX_UP ? constants[n].inexact : e.rm == FX_NEAREST ? constants[n].nearest : 0;
+    push(c, i, &e, (struct f80){constants[n].down + up, constants[n].se});
+}
+XPICK(FLD1) { return load_const; }
+XPICK(FLDL2T) { return load_const; }
+XPICK(FLDL2E) { return load_const; }
+XPICK(FLDPI) { return load_const; }
+XPICK(FLDLG2) { return load_const; }
+XPICK(FLDLN2) { return load_const; }
+XPICK(FLDZ) { return load_const; }
+
+// ---- one operand in ST(0)
+
+static void sign_op(struct cpu *c, const struct insn *i, u16 and, u16 xor)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = x87_get(&c->fpu, 0);
+    v.se = (v.se & and) ^ xor;
+    if (x87_empty(&c->fpu, 0)) {
+        x87_stack_fault(&e, false);
+        v = F80_DEFAULT_NAN;
+    }
+    finish(c, i, &e, 0, v, 0);
+}
+X(FCHS) { sign_op(c, i, 0xFFFF, 0x8000); }
+X(FABS) { sign_op(c, i, 0x7FFF, 0); }
+
+typedef struct f80 unary_fn(struct fenv_x *, struct fpn);
+static void unary(struct cpu *c, const struct insn *i, unary_fn *fn)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = F80_DEFAULT_NAN;
+    if (x87_empty(&c->fpu, 0))
+        x87_stack_fault(&e, false);
+    else
+        v = fn(&e, x87_num(c, 0));
+    finish(c, i, &e, 0, v, 0);
+}
+X(FSQRT) { unary(c, i, f80_sqrt); }
+X(FRNDINT) { unary(c, i, f80_rndint); }
+X(F2XM1) { unary(c, i, f80_f2xm1); }
+
+static void rem(struct cpu *c, const struct insn *i, bool nearest)
+{
+    struct fenv_x e = x87_begin(c);
+    struct fpu *f = &c->fpu;
+    struct f80 v = F80_DEFAULT_NAN;
+    u8 q = 0;
+    if (x87_empty(f, 0) || x87_empty(f, 1)) {
+        x87_stack_fault(&e, false);
+    } else {
+        v = f80_rem(&e, x87_num(c, 0), x87_num(c, 1), nearest, &q);
+        e.c1 = q & 1;
+        f->fsw = (u16)((f->fsw & ~FSW_CC) | (q & 4 ? FSW_C0 : 0) | (q & 8 ? FSW_C2 : 0) | (q & 2 ? FSW_C3 : 0));
+    }
+    finish(c, i, &e, 0, v, 0);
+}
+X(FPREM) { rem(c, i, false); }
+X(FPREM1) { rem(c, i, true); }
+
+X(FSCALE)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = F80_DEFAULT_NAN;
+    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, 1))
+        x87_stack_fault(&e, false);
+    else
+        v = f80_scale(&e, x87_num(c, 0), x87_num(c, 1));
+    finish(c, i, &e, 0, v, 0);
+}
+
+// FYL2X, FYL2XP1 (ST(0) = x, ST(1) = y), FPATAN (y = ST(1)): to ST(1), pop.
+static void binary_pop(struct cpu *c, const struct insn *i, struct f80 (*fn)(struct fenv_x *, struct fpn, struct fpn),
+                       bool y_first)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = F80_DEFAULT_NAN;
+    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, 1))
+        x87_stack_fault(&e, false);
+    else
+        v = y_first ? fn(&e, x87_num(c, 1), x87_num(c, 0)) : fn(&e, x87_num(c, 0), x87_num(c, 1));
+    finish(c, i, &e, 1, v, 1);
+}
+X(FYL2X) { binary_pop(c, i, f80_yl2x, false); }
+X(FYL2XP1) { binary_pop(c, i, f80_yl2xp1, false); }
+X(FPATAN) { binary_pop(c, i, f80_atan2, true); }
+
+// ---- two results: ST(0) replaced, then a push
+
+// False (and the default NaNs in *p) on a stack fault.
+static bool two_results(struct cpu *c, struct fenv_x *e, struct f80_pair *p)
+{
+    bool under = x87_empty(&c->fpu, 0);
+    if (!under && x87_empty(&c->fpu, 7)) return true;
+    x87_stack_fault(e, !under);
+    p->a = p->b = F80_DEFAULT_NAN;
+    return false;
+}
+static void finish_two(struct cpu *c, const struct insn *i, const struct fenv_x *e, struct f80_pair p)
+{
+    if (x87_delivers(e)) {
+        x87_set(&c->fpu, 0, p.a);
+        x87_push(&c->fpu, p.b);
+    }
+    x87_end(c, i, e);
+}
+// C2 tells whether the operand was out of range; then nothing is written.
+static bool set_partial(struct cpu *c, const struct insn *i, struct fenv_x *e, bool partial)
+{
+    c->fpu.fsw = (u16)((c->fpu.fsw & ~FSW_C2) | (partial ? FSW_C2 : 0));
+    if (partial) x87_end(c, i, e);
+    return partial;
+}
+
+X(FXTRACT)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80_pair p;
+    if (two_results(c, &e, &p)) p = f80_extract(&e, x87_num(c, 0));
+    finish_two(c, i, &e, p);
+}
+
+X(FSINCOS)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80_pair p;
+    bool partial = false;
+    if (two_results(c, &e, &p)) p = f80_sincos(&e, x87_num(c, 0), &partial);
+    if (!set_partial(c, i, &e, partial)) finish_two(c, i, &e, p);
+}
+
+X(FPTAN)
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80_pair p;
+    bool partial = false;
+    if (two_results(c, &e, &p)) {
+        struct fpn a = x87_num(c, 0);
+        p.a = f80_tan(&e, a, &partial);
+        p.b = a.cls >= FP_INF_ ? p.a : F80_ONE;
+    }
+    if (!set_partial(c, i, &e, partial)) finish_two(c, i, &e, p);
+}
+
+static void trig(struct cpu *c, const struct insn *i, struct f80 (*fn)(struct fenv_x *, struct fpn, bool *))
+{
+    struct fenv_x e = x87_begin(c);
+    struct f80 v = F80_DEFAULT_NAN;
+    bool partial = false;
+    if (x87_empty(&c->fpu, 0))
+        x87_stack_fault(&e, false);
+    else
+        v = fn(&e, x87_num(c, 0), &partial);
+    if (!set_partial(c, i, &e, partial)) finish(c, i, &e, 0, v, 0);
+}
+X(FSIN) { trig(c, i, f80_sin); }
+X(FCOS) { trig(c, i, f80_cos); }
