@@ -270,6 +270,7 @@ struct cpu {
     u64 mcg_status, spec_ctrl, hwcr;
     u64 monitor_addr;
     bool monitor_armed;
+    bool rep_pending; // the string instruction stopped half-way: it has not retired
 
     // exception under delivery (int.c) or raised and not yet delivered (loop.c)
     int exc; // vector, -1 none
@@ -287,6 +288,7 @@ struct cpu {
     const struct cpu_engine *engine;
     void *engine_data;
     struct tlb2 *tlb2; // second level, cpu/tlb.c
+    u32 tlb_gen;       // changes whenever translations may have: caches by linear address compare it
     unsigned index;    // among the machine's CPUs
     u32 apic_id;
 
@@ -303,6 +305,11 @@ INLINE u64 cpu_rip(const struct cpu *c) { return c->gpr[R_RIP]; }
 INLINE bool cpu_has(const struct cpu *c, unsigned feat) { return c->feat[feat / 64] >> feat % 64 & 1; }
 INLINE bool cpu_code64(const struct cpu *c) { return (c->mode & MODE_CODE) == MODE_64; }
 INLINE bool cpu_real(const struct cpu *c) { return !(c->mode & MODE_PE); }
+// Which bits of attn can be acted on now: a masked interrupt must not slow the engine down.
+INLINE u32 cpu_attn_mask(const struct cpu *c)
+{
+    return ~((c->eflags & FL_IF ? 0u : ATTN_INTR) | (c->nmi_blocked ? ATTN_NMI : 0u));
+}
 INLINE bool cpu_protected(const struct cpu *c) { return (c->mode & (MODE_PE | MODE_VM)) == MODE_PE; }
 // Retired instructions, exact also while one executes (which does not count yet).
 u64 cpu_icount(const struct cpu *c);

@@ -19,6 +19,9 @@ struct mmu_result {
 };
 // Walks the tables for an access (ACC_*) by user or supervisor. Sets A and D bits if `commit`, else changes nothing.
 struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool commit);
+// The same, told apart: `implicit` is a supervisor access that the processor makes on its own (SMAP forbids user pages
+// then).
+struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, bool commit);
 // Physical address after A20, or raises #PF. `system`: implicit supervisor access.
 u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system);
 // For debuggers: no side effects; false if not mapped.
@@ -31,6 +34,7 @@ bool mmu_load_pdptes(struct cpu *c, u64 cr3);
 
 // TLB maintenance (tlb.c).
 void tlb_flush(struct cpu *c, bool global); // MOV CR3 (global = false), CR4.PGE/PAE…, remapping (true)
+void tlb_switch(struct cpu *c);             // CR3 changed, or A20, with everything tagged kept
 void tlb_flush_pcid(struct cpu *c, u16 pcid);
 void tlb_flush_page(struct cpu *c, u64 lin); // INVLPG: any size, global too
 void tlb_protect(struct cpu *c, u64 pa);     // drop write entries of a physical page (~0: all)

@@ -46,6 +46,8 @@ enum int_kind { INT_HW, INT_SOFT /* INT n */, INT_INT3 /* INT3, INTO */, INT_ICE
 void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u32 err);
 void int_soft(struct cpu *c, int vector,
               enum int_kind kind); // INT n, INT3, INTO, INT1 as instructions (IOPL, VME checks)
+// A raised exception (c->exc) becomes its delivery, a double fault or a shutdown (SDM vol. 3 table 6-5).
+void int_exception(struct cpu *c);
 // ---- cpu/task.c
 enum task_why { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
 void task_switch(struct cpu *c, u16 tss_sel, const struct desc *d, enum task_why why, bool has_err, u32 err);

@@ -59,6 +59,7 @@ struct bus {
     u16 *port_map;         // 65536 indices into ports, 0 = nobody
     struct region **ports; // ports[0] unused
     u32 nports;
+    void *code_cache; // what an engine's instances share: blocks are keyed by physical address
     unsigned cur_cpu; // index of the CPU whose access is under way: only the local APIC looks at it
     void (*exit_request)(void *owner, int code); // isa-debug-exit and the like: ask the program to end with that status
     void *exit_owner;

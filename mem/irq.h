@@ -12,6 +12,6 @@ INLINE void irq_set(const struct irq *l, int level)
 {
     if (l->fn) l->fn(l->owner, l->n, level);
 }
-// Edge for edge-triggered inputs: low, then high, and the line stays high, as ISA devices do it: an 8259A forgets a request
-// whose line falls before the acknowledge.
+// Edge for edge-triggered inputs: low, then high, and the line stays high, as ISA devices do it: an 8259A forgets a
+// request whose line falls before the acknowledge.
 INLINE void irq_pulse(const struct irq *l) { irq_set(l, 0), irq_set(l, 1); }

@@ -165,6 +165,18 @@ void phys_clear_code(struct bus *b, u64 pa)
     g.ram->code_lines[g.ram_off >> PAGE_BITS] = 0;
 }
 
+void phys_clear_all_code(struct bus *b)
+{
+    for (u32 i = 0; i < b->phys.nrams; i++) {
+        struct ram *r = b->phys.rams[i];
+        for (u64 page = 0; page < r->size >> PAGE_BITS; page++) {
+            if (!(r->flags[page] & RAM_CODE)) continue;
+            r->flags[page] &= ~RAM_CODE;
+            r->code_lines[page] = 0;
+        }
+    }
+}
+
 bool phys_has_code(struct bus *b, u64 pa, u64 len)
 {
     while (len) {

@@ -62,6 +62,8 @@ struct phys_page phys_page(struct bus *b, u64 pa, bool write);
 bool phys_mark_code(struct bus *b, u64 pa, u64 len) MUST_CHECK;
 // Forgets the marks of a page (its code was discarded).
 void phys_clear_code(struct bus *b, u64 pa);
+// Forgets all marks of all blocks.
+void phys_clear_all_code(struct bus *b);
 // True if any line of [pa, pa+len) carries a code mark.
 bool phys_has_code(struct bus *b, u64 pa, u64 len);
 

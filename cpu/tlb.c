@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// Translation look-aside buffers. First level (in struct cpu): what loads and stores hit inline, one entry = a host
+// address. Second level (here): the walk's result, tagged with PCID and global bit, small pages and large ones (2 MB
+// pieces) apart, so that INVLPG of a large page costs one set and MOV CR3 refills without walking. SDM vol. 3 4.10.
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/access.h"
+#include "cpu/cpuid.h"
+#include "cpu/mmu.h"
+#include "mem/base/bits.h"
+#include "mem/base/err.h"
+
+enum { T_VALID = 1, T_WRITE = 2, T_USER = 4, T_NX = 8, T_GLOBAL = 16, T_DIRTY = 32, T_HUGE = 64 /* page over 2 MB */ };
+struct entry {
+    u64 page; // linear address >> shift
+    u64 pa;   // of the page (piece), A20 not applied
+    u16 pcid;
+    u8 flags;
+};
+enum { WAYS = 4, SMALL_SETS = 256, LARGE_SETS = 32, ITLB = 256, FILLED = 2048 };
+struct tlb2 {
+    struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
+    u8 next;                        // way to replace
+    bool huge;                      // some T_HUGE entry may be there
+    struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page
+    u32 nfilled;                    // first-level slots in use, FILLED + 1 = too many to list
+    u32 filled[FILLED];             // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
+};
+
+void tlb_create(struct cpu *c)
+{
+    c->tlb2 = xalloc(sizeof *c->tlb2);
+    c->tlb = &c->tlbs[TLBSET_KERNEL];
+    c->tlb2->nfilled = FILLED + 1;
+    tlb_flush(c, true);
+}
+
+void tlb_destroy(struct cpu *c)
+{
+    free(c->tlb2);
+    c->tlb2 = NULL;
+}
+
+static struct tlb_entry *l1_entry(struct cpu *c, u32 n)
+{
+    struct tlb_set *s = &c->tlbs[n / (2 * TLB_SIZE)];
+    return n % (2 * TLB_SIZE) < TLB_SIZE ? &s->rd[n % TLB_SIZE] : &s->wr[n % TLB_SIZE];
+}
+
+// Everything that was derived from translations: first level, code TLB, and whoever caches by linear address (tlb_gen).
+static void flush_l1(struct cpu *c)
+{
+    struct tlb2 *t = c->tlb2;
+    if (t->nfilled > FILLED)
+        memset(c->tlbs, 0xff, sizeof c->tlbs);
+    else
+        for (u32 i = 0; i < t->nfilled; i++) l1_entry(c, t->filled[i])->tag = TLB_NONE;
+    t->nfilled = 0;
+    memset(t->itlb, 0xff, sizeof t->itlb);
+    c->tlb_gen++;
+}
+
+void tlb_flush(struct cpu *c, bool global)
+{
+    struct tlb2 *t = c->tlb2;
+    flush_l1(c);
+    if (global) {
+        memset(t->small, 0, sizeof t->small);
+        memset(t->large, 0, sizeof t->large);
+        t->huge = false;
+        return;
+    }
+    tlb_flush_pcid(c, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
+}
+
+void tlb_flush_pcid(struct cpu *c, u16 pcid)
+{
+    struct tlb2 *t = c->tlb2;
+    flush_l1(c);
+    struct entry *all[2] = {&t->small[0][0], &t->large[0][0]};
+    u32 count[2] = {SMALL_SETS * WAYS, LARGE_SETS * WAYS};
+    for (int k = 0; k < 2; k++)
+        for (struct entry *e = all[k]; e < all[k] + count[k]; e++)
+            if (!(e->flags & T_GLOBAL) && e->pcid == pcid) e->flags = 0;
+}
+
+void tlb_switch(struct cpu *c) { flush_l1(c); }
+
+void tlb_flush_page(struct cpu *c, u64 lin)
+{
+    struct tlb2 *t = c->tlb2;
+    u16 pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0;
+    bool whole = false;
+    for (int w = 0; w < WAYS; w++) {
+        struct entry *e = &t->small[lin >> 12 & (SMALL_SETS - 1)][w];
+        if (e->page == lin >> 12 && (e->pcid == pcid || (e->flags & T_GLOBAL))) e->flags = 0;
+        e = &t->large[lin >> 21 & (LARGE_SETS - 1)][w];
+        if ((e->flags & T_VALID) && e->page == lin >> 21 && (e->pcid == pcid || (e->flags & T_GLOBAL))) {
+            whole = true;
+            if (!(e->flags & T_HUGE)) e->flags = 0;
+        }
+    }
+    if (t->huge) { // pieces of 4 MB and 1 GB pages may lie anywhere
+        whole = true;
+        memset(t->large, 0, sizeof t->large);
+        t->huge = false;
+    }
+    if (whole) { // its 4 KB pieces in the first level are not listed
+        flush_l1(c);
+        return;
+    }
+    for (int s = 0; s < TLBSET_COUNT; s++) {
+        struct tlb_entry *e = tlb_slot(c->tlbs[s].rd, lin);
+        if (e->tag == (lin & PAGE_MASK)) e->tag = TLB_NONE;
+        e = tlb_slot(c->tlbs[s].wr, lin);
+        if (e->tag == (lin & PAGE_MASK)) e->tag = TLB_NONE;
+    }
+    for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
+    c->tlb_gen++;
+}
+
+// Write entries point to host memory: the page's host address finds them.
+void tlb_protect(struct cpu *c, u64 pa)
+{
+    struct tlb2 *t = c->tlb2;
+    u8 *host = pa == ~(u64)0 ? NULL : phys_page(c->bus, pa, true).host;
+    u32 n = t->nfilled > FILLED ? TLBSET_COUNT * 2 * TLB_SIZE : t->nfilled;
+    for (u32 i = 0; i < n; i++) {
+        u32 k = t->nfilled > FILLED ? i : t->filled[i];
+        if (k % (2 * TLB_SIZE) < TLB_SIZE) continue;
+        struct tlb_entry *e = l1_entry(c, k);
+        if (e->tag != TLB_NONE && (!host || (u8 *)(uintptr_t)(e->addend + e->tag) == host)) e->tag = TLB_NONE;
+    }
+}
+
+static struct entry *lookup(struct cpu *c, u64 lin, bool *large)
+{
+    struct tlb2 *t = c->tlb2;
+    u16 pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0;
+    for (int k = 0; k < 2; k++) {
+        struct entry *set = k ? t->large[lin >> 21 & (LARGE_SETS - 1)] : t->small[lin >> 12 & (SMALL_SETS - 1)];
+        u64 page = lin >> (k ? 21 : 12);
+        for (int w = 0; w < WAYS; w++)
+            if ((set[w].flags & T_VALID) && set[w].page == page && (set[w].pcid == pcid || (set[w].flags & T_GLOBAL))) {
+                *large = k;
+                return &set[w];
+            }
+    }
+    return NULL;
+}
+
+// Whether a cached translation allows the access; a refusal leads to a walk, which tells why.
+static bool allows(struct cpu *c, u8 f, int acc, bool user, bool implicit)
+{
+    if (acc == ACC_WRITE && !(f & T_DIRTY)) return false;
+    if (user) return (f & T_USER) && (acc != ACC_WRITE || (f & T_WRITE)) && !(acc == ACC_EXEC && (f & T_NX));
+    if (acc == ACC_EXEC) return !(f & T_NX) && !((f & T_USER) && (c->cr4 & CR4_SMEP));
+    if ((f & T_USER) && (c->cr4 & CR4_SMAP) && (implicit || !(c->eflags & FL_AC))) return false;
+    return acc != ACC_WRITE || (f & T_WRITE) || !(c->cr0 & CR0_WP);
+}
+
+static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
+{
+    struct tlb2 *t = c->tlb2;
+    bool large = r->page_bits > 12;
+    unsigned shift = large ? 21 : 12;
+    struct entry *set = large ? t->large[lin >> 21 & (LARGE_SETS - 1)] : t->small[lin >> 12 & (SMALL_SETS - 1)];
+    struct entry n = {
+        .page = lin >> shift, .pa = r->pa & ~((1ull << shift) - 1), .pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0};
+    n.flags = T_VALID | (r->writable ? T_WRITE : 0) | (r->user ? T_USER : 0) | (r->nx ? T_NX : 0) |
+              (r->global ? T_GLOBAL : 0) | (r->dirty ? T_DIRTY : 0) | (r->page_bits > 21 ? T_HUGE : 0);
+    if (n.flags & T_HUGE) t->huge = true;
+    int way = t->next++ & (WAYS - 1);
+    for (int w = 0; w < WAYS; w++)
+        if (!(set[w].flags & T_VALID) || (set[w].page == n.page && set[w].pcid == n.pcid)) {
+            way = w;
+            break;
+        }
+    set[way] = n;
+}
+
+// Physical address of lin before A20; raises #PF.
+static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
+{
+    if (!(c->cr0 & CR0_PG)) return lin;
+    bool user = c->cpl == 3 && !system, large = false, implicit = system;
+    struct entry *e = lookup(c, lin, &large);
+    if (e && allows(c, e->flags, acc, user, implicit)) return large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
+    if (e) e->flags = 0; // SDM vol. 3 4.10.4.1: a fault drops what was cached; so does a first write (D)
+    struct mmu_result r = mmu_walk_kind(c, lin, acc, user, implicit, true);
+    if (r.fault) {
+        c->cr2 = lin;
+        log_item(&c->bus->log, LOG_MMU, "page fault at %llx error %x\n", (unsigned long long)lin, r.err);
+        cpu_raise_err(c, EXC_PF, r.err);
+    }
+    insert(c, lin, &r);
+    return r.pa;
+}
+
+u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system) { return translate(c, lin, acc, system) & c->a20_mask; }
+
+void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
+{
+    *pa = mmu_translate(c, lin, acc, system);
+    struct phys_page g = phys_page(c->bus, *pa, acc == ACC_WRITE);
+    if (!g.host || !g.direct) return NULL;
+    void *host = g.host + (*pa & 0xfff);
+    if (system || c->tlb == &c->tlbs[TLBSET_NONE]) return host;
+    struct tlb2 *t = c->tlb2;
+    struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
+    if (e->tag == TLB_NONE && t->nfilled <= FILLED) {
+        if (t->nfilled < FILLED)
+            t->filled[t->nfilled] =
+                (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
+        t->nfilled++;
+    }
+    e->tag = lin & PAGE_MASK;
+    e->addend = (u64)(uintptr_t)host - lin;
+    return host;
+}
+
+u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
+{
+    struct tlb_entry *e = &c->tlb2->itlb[c->cpl == 3][lin >> 12 & (ITLB - 1)];
+    if (e->tag != (lin & PAGE_MASK)) {
+        u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
+        e->tag = lin & PAGE_MASK;
+        e->addend = pa & PAGE_MASK;
+    }
+    u64 pa = e->addend | (lin & 0xfff);
+    if (host) {
+        struct phys_page g = phys_page(c->bus, pa, false);
+        *host = g.host ? g.host + (pa & 0xfff) : NULL;
+    }
+    return pa;
+}

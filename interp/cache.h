@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Decoded blocks: straight runs of instructions, keyed by physical address and mode, kept until their bytes change.
+// Shared by all CPUs of a machine (bus->code_cache). Memory is a bump arena; when it is full everything is forgotten at
+// once.
+#pragma once
+#include "interp/interp.h"
+
+#define BLOCK_MAX  32          // instructions
+#define MODE_DEAD  0xffffffffu // block's bytes changed: no key equals it
+#define CODE_ARENA (20u << 20) // bytes
+#define CODE_HASH  (1u << 15)
+struct iblock {
+    u64 pa; // of the first byte
+    u32 mode;
+    u16 n;                  // instructions
+    u16 bytes;              // may run into the next page (then it is one instruction, pa2 valid)
+    u64 pa2;                // physical address of the second page, ~0 if there is none
+    struct iblock *hash;    // same bucket
+    struct iblock *page[2]; // next block of the same page; [1] for the list of pa2's page
+    struct insn insn[];
+};
+struct code_cache {
+    u8 *arena;
+    u32 used;
+    u32 users; // engine instances
+    u64 blocks, flushes, killed;
+    u32 generation; // of the arena: pointers from before a flush are stale
+    struct iblock *hash[CODE_HASH];
+    struct iblock *pages[CODE_HASH]; // by physical page: blocks that touch it
+};
+struct code_cache *code_cache_get(struct bus *b);
+void code_cache_put(struct bus *b);
+struct iblock *code_find(struct code_cache *k, u64 pa, u32 mode);
+// Room for a block with up to n instructions; flushes if there is none.
+struct iblock *code_alloc(struct code_cache *k, struct bus *b, unsigned n);
+void code_insert(struct code_cache *k, struct bus *b, struct iblock *t); // marks its lines; insn count is final
+void code_flush(struct code_cache *k, struct bus *b);
+void code_invalidate(struct code_cache *k, struct bus *b, u64 pa, u64 len);

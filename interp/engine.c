@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// The reference engine: fetch, decode (once), execute. A block is found through a jump cache by linear address, or
+// through the link of the block before; its instructions run one after the other until something asks for attention.
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/mmu.h"
+#include "cpu/seg.h"
+#include "interp/cache.h"
+#include "mem/base/buf.h"
+#include "mem/base/err.h"
+
+#define JUMP_CACHE 4096
+// Mode bits that blocks are keyed by: what picks among functions or decides #UD.
+#define KEY_MODE (MODE_CODE | MODE_PE | MODE_VM)
+
+struct jump {
+    u64 lin;
+    u32 gen, mode;
+    struct iblock *block;
+};
+struct engine {
+    struct code_cache *code;
+    const struct insn *first; // of the block that runs: cur - first instructions are done
+    u32 generation;           // of the arena that the jump cache points into
+    struct insn alone;        // an instruction that is not cached (step, MMIO, faults in fetch)
+    u64 decoded, lookups;
+    struct jump jump[JUMP_CACHE];
+};
+
+static void *engine_create(struct cpu *c)
+{
+    struct engine *e = xalloc(sizeof *e);
+    e->code = code_cache_get(c->bus);
+    return e;
+}
+
+static void engine_destroy(struct cpu *c)
+{
+    code_cache_put(c->bus);
+    free(c->engine_data);
+}
+
+static u64 engine_progress(struct cpu *c)
+{
+    struct engine *e = c->engine_data;
+    return e && c->cur ? (u64)(c->cur - e->first) : 0;
+}
+
+static void engine_flush(struct cpu *c)
+{
+    struct engine *e = c->engine_data;
+    code_flush(e->code, c->bus);
+    c->attn |= ATTN_CODE;
+}
+
+static void engine_invalidate(struct cpu *c, u64 pa, u64 len)
+{
+    struct engine *e = c->engine_data;
+    code_invalidate(e->code, c->bus, pa, len);
+    c->attn |= ATTN_CODE;
+}
+
+static u64 code_linear(const struct cpu *c, u64 rip) { return cpu_code64(c) ? rip : (u32)(c->seg[S_CS].base + rip); }
+
+static void x_undefined(struct cpu *c, const struct insn *i) { cpu_raise(c, EXC_UD); }
+static void x_too_long(struct cpu *c, const struct insn *i) { cpu_raise_err(c, EXC_GP, 0); }
+
+// Reads n bytes of code at lin without regard to page borders; raises #PF. Slow: for what straddles pages or is not
+// memory.
+static void fetch_bytes(struct cpu *c, u64 lin, u8 *to, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++) {
+        u64 at = cpu_code64(c) ? lin + k : (u32)(lin + k);
+        to[k] = bus_load(c->bus, tlb_fetch(c, at, NULL), 1);
+    }
+}
+
+// CS limit: bytes that may be fetched at rip, 0..15. 64-bit code: all of them.
+static unsigned limit_room(const struct cpu *c, u64 rip)
+{
+    if (cpu_code64(c)) return 15;
+    u64 limit = c->seg[S_CS].limit;
+    return rip > limit ? 0 : min_u64(15, limit - rip + 1);
+}
+
+static void finish_insn(struct cpu *c, struct insn *i, enum decode_status s)
+{
+    if (s == DECODE_OK && (insn_rows[i->op].attr & (A_VEX | A_NOREAL)) && !cpu_protected(c)) s = DECODE_UD;
+    if (s == DECODE_OK) {
+        i->exec = interp_pick(i);
+        return;
+    }
+    i->op = OP_NONE;
+    i->exec = s == DECODE_LONG ? x_too_long : x_undefined;
+}
+
+// Decodes the instruction at rip byte-wise, as the processor fetches: a fault appears only if a byte beyond it is
+// needed.
+static void decode_slowly(struct cpu *c, u64 rip, struct insn *i)
+{
+    u8 bytes[15];
+    unsigned room = limit_room(c, rip);
+    u64 lin = code_linear(c, rip);
+    enum decode_status s = DECODE_MORE;
+    for (unsigned n = 0; s == DECODE_MORE;) {
+        if (n >= room && n < 15) cpu_raise_err(c, EXC_GP, 0);
+        fetch_bytes(c, lin + n, bytes + n, 1);
+        s = decode(c->decoder, bytes, ++n, c->mode & MODE_CODE, i);
+    }
+    finish_insn(c, i, s);
+}
+
+static bool ends_block(const struct insn *i)
+{
+    return i->op == OP_NONE || (insn_rows[i->op].attr & (A_END | A_SYS | A_IO));
+}
+
+// Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
+static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
+{
+    struct engine *e = c->engine_data;
+    u64 lin = code_linear(c, rip);
+    u8 *host;
+    tlb_fetch(c, lin, &host);
+    if (!host) return NULL;
+    struct iblock *t = code_alloc(e->code, c->bus, BLOCK_MAX);
+    unsigned page_room = PAGE_SIZE - (pa & 0xfff), at = 0;
+    t->pa = pa;
+    t->mode = c->mode & KEY_MODE;
+    while (t->n < BLOCK_MAX) {
+        unsigned room = min_u64(page_room - at, limit_room(c, rip + at));
+        struct insn *i = &t->insn[t->n];
+        enum decode_status s = decode(c->decoder, host + at, room, c->mode & MODE_CODE, i);
+        if (s == DECODE_MORE) break; // page border or limit: the next block's affair
+        finish_insn(c, i, s);
+        if (!i->len) i->len = 1;
+        at += i->len;
+        t->n++;
+        e->decoded++;
+        if (ends_block(i)) break;
+    }
+    if (!t->n) { // the first instruction straddles
+        decode_slowly(c, rip, &t->insn[0]);
+        if (t->insn[0].len <= page_room) return NULL;
+        t->pa2 = tlb_fetch(c, lin + page_room, NULL);
+        t->n = 1;
+        at = t->insn[0].len;
+        e->decoded++;
+    }
+    t->bytes = at;
+    code_insert(e->code, c->bus, t);
+    return t->mode == MODE_DEAD ? NULL : t;
+}
+
+static struct iblock *lookup(struct cpu *c, u64 rip)
+{
+    struct engine *e = c->engine_data;
+    u64 lin = code_linear(c, rip);
+    u32 mode = c->mode & KEY_MODE;
+    struct jump *j = &e->jump[(lin ^ lin >> 12) & (JUMP_CACHE - 1)];
+    if (unlikely(e->generation != e->code->generation)) {
+        memset(e->jump, 0, sizeof e->jump);
+        e->generation = e->code->generation;
+    }
+    // The tag holds CPL 3 too: the right to execute a page depends on it.
+    u32 tag = mode | (c->cpl == 3 ? MODE_USER : 0);
+    if (likely(j->lin == lin && j->gen == c->tlb_gen && j->mode == tag && j->block && j->block->mode == mode))
+        return j->block;
+    e->lookups++;
+    u64 pa = tlb_fetch(c, lin, NULL);
+    struct iblock *t = code_find(e->code, pa, mode);
+    if (t && t->pa2 != ~(u64)0 && tlb_fetch(c, lin + (PAGE_SIZE - (pa & 0xfff)), NULL) != t->pa2) {
+        code_invalidate(e->code, c->bus, pa, 1); // the second page is another one now
+        t = NULL;
+    }
+    if (!t) t = build(c, rip, pa);
+    if (unlikely(!t)) return NULL;
+    // A block whose instructions straddle pages is looked up each time.
+    if (t->pa2 == ~(u64)0) *j = (struct jump){lin, c->tlb_gen, tag, t};
+    return t;
+}
+
+static void run_alone(struct cpu *c)
+{
+    struct engine *e = c->engine_data;
+    u64 rip = c->gpr[R_RIP];
+    decode_slowly(c, rip, &e->alone);
+    e->first = c->cur = &e->alone;
+    c->gpr[R_RIP] = rip + e->alone.len;
+    e->alone.exec(c, &e->alone);
+    c->cur = NULL;
+    if (c->rep_pending)
+        c->rep_pending = false;
+    else
+        c->icount++;
+}
+
+static void engine_step(struct cpu *c) { run_alone(c); }
+
+static void engine_run(struct cpu *c)
+{
+    struct engine *e = c->engine_data;
+    for (;;) {
+        u32 mask = cpu_attn_mask(c);
+        if (unlikely(c->attn & mask)) return;
+        u64 left = c->icount_limit - c->icount;
+        if (unlikely((i64)left <= 0)) return;
+        u64 rip = c->gpr[R_RIP];
+        struct iblock *t = lookup(c, rip);
+        if (unlikely(!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit))) {
+            run_alone(c);
+            continue;
+        }
+        const struct insn *i = t->insn, *end = i + min_u64(t->n, left);
+        e->first = i;
+        do {
+            c->cur = i;
+            c->gpr[R_RIP] = rip += i->len;
+            i->exec(c, i);
+            i++;
+        } while (i < end && likely(!(c->attn & mask)));
+        c->cur = NULL;
+        c->icount += i - e->first;
+        if (unlikely(c->rep_pending)) {
+            c->rep_pending = false;
+            c->icount--;
+        }
+    }
+}
+
+static void engine_info(struct cpu *c, struct buf *out)
+{
+    struct engine *e = c->engine_data;
+    typedef unsigned long long ull;
+    buf_printf(out,
+               "interpreter: %llu instructions decoded, %llu blocks made, %llu invalidated, %u KB in use, %llu "
+               "flushes, %llu jump cache misses\n",
+               (ull)e->decoded, (ull)e->code->blocks, (ull)e->code->killed, e->code->used >> 10, (ull)e->code->flushes,
+               (ull)e->lookups);
+}
+
+const struct cpu_engine interp_engine = {.name = "interp",
+                                         .create = engine_create,
+                                         .destroy = engine_destroy,
+                                         .run = engine_run,
+                                         .step = engine_step,
+                                         .progress = engine_progress,
+                                         .flush = engine_flush,
+                                         .invalidate = engine_invalidate,
+                                         .info = engine_info};
