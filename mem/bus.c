@@ -331,11 +331,11 @@ void phys_free(struct bus *b);
 
 void bus_free(struct bus *b)
 {
+    clock_free(&b->clock); // before the devices that the armed timers are part of
     parts_free(&b->parts);
     phys_free(b);
     for (u32 i = 1; i < b->nports; i++) free(b->ports[i]);
     free(b->ports);
     free(b->port_map);
-    clock_free(&b->clock);
     memset(b, 0, sizeof *b);
 }
