@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Key names, typing queue, screendump files, and (for display.sh) a little machine that is only a screen:
-//   display show KIND SECONDS KEYLOG   opens the display on a text screen and writes the keys and mouse moves it gets
-//   to KEYLOG
+//   display show KIND[=ARG] SECONDS KEYLOG   opens the display on a text screen and writes the keys and mouse moves it
+//   gets to KEYLOG
 #include <time.h>
 #include <unistd.h>
 #include "hw/video/vga.h"
@@ -163,14 +163,17 @@ static int show(const char *kind, double seconds, const char *log)
 {
     struct err e = {0};
     struct bus bus;
+    char name[16] = "";
+    const char *arg = strchr(kind, '=');
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(kind, "="), kind);
     bus_init(&bus);
     struct vga *v = vga_new(&bus, 1 << 20, &e);
-    const struct ui_display_ops *ops = ui_display_find(kind);
+    const struct ui_display_ops *ops = ui_display_find(name);
     if (!ops || !v) return fprintf(stderr, "skip: no display %s in this build %s\n", kind, e.msg), 77;
     struct screen screen = vga_screen(v);
     struct input input = {NULL, log_key, log_mouse, NULL};
     bool paused = false;
-    struct ui_display_opts o = {.name = "test", .paused = &paused};
+    struct ui_display_opts o = {.name = "test", .arg = arg ? arg + 1 : NULL, .paused = &paused};
     keylog = fopen(log, "w");
     void *d = keylog ? ops->open(&screen, &input, &o, &e) : NULL;
     if (!d) return fprintf(stderr, "%s\n", e.msg), 1;

@@ -72,7 +72,54 @@ curses() {
     $t kill-server 2>/dev/null
 }
 
+vnc() {
+    has python3 || { echo "skip vnc: no python3 here"; return; }
+    n=$((100 + $$ % 800))
+    "$prog" show vnc=:$n 6 "$tmp/vkeys" 2>"$tmp/verr" &
+    pid=$!
+    sleep 1
+    if grep -q skip "$tmp/verr"; then echo "skip vnc: not built in"; return; fi
+    cat >"$tmp/client.py" <<'PY'
+import socket, struct, sys, time
+s = socket.create_connection(("127.0.0.1", 5900 + int(sys.argv[1])))
+def take(n):
+    b = b""
+    while len(b) < n:
+        c = s.recv(n - len(b))
+        if not c: sys.exit("closed")
+        b += c
+    return b
+take(12); s.sendall(b"RFB 003.003\n")
+assert struct.unpack(">I", take(4))[0] == 1
+s.sendall(b"\1")
+w, h = struct.unpack(">HH", take(4)); fmt = take(16)
+name = take(struct.unpack(">I", take(4))[0])
+assert (w, h) == (720, 400) and name == b"doppel (test)", (w, h, name)
+assert fmt[0] == 32 and fmt[10:13] == bytes([16, 8, 0]), fmt
+s.sendall(struct.pack(">BBHi", 2, 0, 1, 0) + struct.pack(">BBHHHH", 3, 0, 0, 0, w, h))
+px = {}
+while len(px) < w * h:
+    kind, _, n = struct.unpack(">BBH", take(4)); assert kind == 0
+    for _ in range(n):
+        x, y, rw, rh, enc = struct.unpack(">HHHHi", take(12)); assert enc == 0
+        d = take(rw * rh * 4)
+        for i in range(rw * rh): px[x + i % rw, y + i // rw] = struct.unpack_from("<I", d, 4 * i)[0] & 0xffffff
+assert px[0, 0] == 0x0000aa and px[719, 399] == 0, (hex(px[0, 0]), hex(px[719, 399]))
+for sym in (0x61, 0xff0d, 0xffc2):
+    for down in (1, 0): s.sendall(struct.pack(">BBHI", 4, down, 0, sym))
+s.sendall(struct.pack(">BBHH", 5, 0, 10, 20) + struct.pack(">BBHH", 5, 1, 15, 18) + struct.pack(">BBHH", 5, 0, 15, 18))
+time.sleep(0.5)
+PY
+    check vnc_picture python3 "$tmp/client.py" $n
+    check vnc_keys sh -c "tr '\n' ' ' <$tmp/vkeys | grep -q 'key 1e down key 1e up key 1c down key 1c up key 3f down key 3f up'"
+    check vnc_mouse sh -c "tr '\n' ' ' <$tmp/vkeys | grep -q 'mouse 5 -2 0 1 mouse 0 0 0 0'"
+    check vnc_busy sh -c "$prog show vnc=:$n 1 $tmp/vk2 2>&1 | grep -q 'cannot listen on TCP port'"
+    check vnc_address sh -c "$prog show vnc=nonsense 1 $tmp/vk2 2>&1 | grep -q 'an address is'"
+    wait $pid
+}
+
 [ -x "$prog" ] || { echo "skip display: $prog is not built"; exit 0; }
 sdl
 curses
+vnc
 exit $fail
