@@ -12,8 +12,8 @@
         u64 b = load, a = mm_get(c, i->reg);                                                                           \
         UNUSED u8 imm = (u8)i->imm;                                                                                    \
         (void)a;                                                                                                       \
-        mmx_enter(c);                                                                                                  \
-        mm_set(c, i->reg, expr);                                                                                       \
+        x87_mmx_enter(c);                                                                                              \
+        x87_mmx_write(c, i->reg, expr);                                                                                \
     }
 #define X_PQ(name, expr) X_PQ_(name, q64(c, i, mem), expr)
 // Lanes stay in place.
@@ -25,8 +25,8 @@ XRM(MOVQ_PqQq)
 {
     mmx_begin(c);
     u64 v = q64(c, i, mem);
-    mmx_enter(c);
-    mm_set(c, i->reg, v);
+    x87_mmx_enter(c);
+    x87_mmx_write(c, i->reg, v);
 }
 XRM(MOVQ_QqPq)
 {
@@ -34,10 +34,10 @@ XRM(MOVQ_QqPq)
     u64 v = mm_get(c, i->reg);
     if (mem) {
         mem_store(c, i->seg, insn_ea(c, i), v, 8);
-        mmx_enter(c);
+        x87_mmx_enter(c);
     } else {
-        mmx_enter(c);
-        mm_set(c, i->rm, v);
+        x87_mmx_enter(c);
+        x87_mmx_write(c, i->rm, v);
     }
 }
 XALIAS(MOVNTQ_MqPq, MOVQ_QqPq)
@@ -45,15 +45,15 @@ XRM(MOVD_PqEd)
 {
     mmx_begin(c);
     u64 v = e32(c, i, mem);
-    mmx_enter(c);
-    mm_set(c, i->reg, v);
+    x87_mmx_enter(c);
+    x87_mmx_write(c, i->reg, v);
 }
 XRM(MOVQ_PqEq)
 {
     mmx_begin(c);
     u64 v = e64(c, i, mem);
-    mmx_enter(c);
-    mm_set(c, i->reg, v);
+    x87_mmx_enter(c);
+    x87_mmx_write(c, i->reg, v);
 }
 XRM(MOVD_EdPq)
 {
@@ -63,7 +63,7 @@ XRM(MOVD_EdPq)
         mem_store(c, i->seg, insn_ea(c, i), v, 4);
     else
         c->gpr[i->rm] = v;
-    mmx_enter(c);
+    x87_mmx_enter(c);
 }
 XRM(MOVQ_EqPq)
 {
@@ -73,25 +73,25 @@ XRM(MOVQ_EqPq)
         mem_store(c, i->seg, insn_ea(c, i), v, 8);
     else
         c->gpr[i->rm] = v;
-    mmx_enter(c);
+    x87_mmx_enter(c);
 }
 X(EMMS)
 {
     mmx_begin(c);
-    mmx_enter(c);
-    c->fpu.tags = 0;
+    x87_mmx_enter(c); // TOP = 0: SDM vol. 3 table 12-1
+    x87_emms(c);
 }
 X(MASKMOVQ_PqNq)
 {
     mmx_begin(c);
     union vec v = {.q = {mm_get(c, i->reg)}};
     simd_maskmov(c, i, v.b, k_pmovmskb64(mm_get(c, i->rm)));
-    mmx_enter(c);
+    x87_mmx_enter(c);
 }
 X(PMOVMSKB_GdNq)
 {
     mmx_begin(c);
-    mmx_enter(c);
+    x87_mmx_enter(c);
     c->gpr[i->reg] = k_pmovmskb64(mm_get(c, i->rm));
 }
 X_PQ(PSHUFW_PqQqIb, k_pshufw(b, imm))
@@ -100,13 +100,13 @@ XRM(PINSRW_PqEwIb)
     mmx_begin(c);
     u64 v = mem ? mem_load(c, i->seg, insn_ea(c, i), 2) : (u16)c->gpr[i->rm];
     unsigned s = (i->imm & 3) * 16;
-    mmx_enter(c);
-    mm_set(c, i->reg, (mm_get(c, i->reg) & ~((u64)0xffff << s)) | v << s);
+    x87_mmx_enter(c);
+    x87_mmx_write(c, i->reg, (mm_get(c, i->reg) & ~((u64)0xffff << s)) | v << s);
 }
 X(PEXTRW_GdNqIb)
 {
     mmx_begin(c);
-    mmx_enter(c);
+    x87_mmx_enter(c);
     c->gpr[i->reg] = (u16)(mm_get(c, i->rm) >> (i->imm & 3) * 16);
 }
 
@@ -165,8 +165,8 @@ X_UNPACK(DQ, dq)
     X(NAME##_NqIb)                                                                                                     \
     {                                                                                                                  \
         mmx_begin(c);                                                                                                  \
-        mmx_enter(c);                                                                                                  \
-        mm_set(c, i->rm, k_##k(vec_q(mm_get(c, i->rm), 0), (u8)i->imm)[0]);                                            \
+        x87_mmx_enter(c);                                                                                              \
+        x87_mmx_write(c, i->rm, k_##k(vec_q(mm_get(c, i->rm), 0), (u8)i->imm)[0]);                                     \
     }
 X_SHIFT(PSRLW, psrlw)
 X_SHIFT(PSRLD, psrld)

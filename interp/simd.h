@@ -2,6 +2,7 @@
 // What the MMX and SSE functions of the reference engine share: operands, checks, and the shapes of which most
 // instructions are made. Every function comes in a register and a memory form (`mem` is a constant in each).
 #pragma once
+#include "cpu/fpu/x87.h"
 #include "cpu/simd/lane.h"
 #include "interp/interp.h"
 
@@ -68,24 +69,13 @@ INLINE void gy_set(struct cpu *c, const struct insn *i, u64 v) { c->gpr[i->reg] 
         xmm_set(c, i->reg, expr);                                                                                      \
     }
 
-// MMX: CR0, then a pending x87 error (SDM vol. 3 12.4).
+// MMX: CR0, then a pending x87 error (SDM vol. 3 12.4). x87_mmx_enter() comes with the instruction's writes.
 INLINE void mmx_begin(struct cpu *c)
 {
     check_mmx(c);
-    if (unlikely(c->fpu.fsw & 0x80) && (c->cr0 & CR0_NE)) cpu_raise(c, EXC_MF);
+    x87_check_pending(c);
 }
-// The x87 unit becomes MMX registers: TOP = 0, all valid (SDM vol. 3 table 12-1). With the instruction's writes.
-INLINE void mmx_enter(struct cpu *c)
-{
-    c->fpu.fsw &= (u16)~0x3800;
-    c->fpu.tags = 0xff;
-}
-INLINE u64 mm_get(const struct cpu *c, unsigned n) { return c->fpu.m[n & 7]; }
-INLINE void mm_set(struct cpu *c, unsigned n, u64 v)
-{
-    c->fpu.m[n & 7] = v;
-    c->fpu.se[n & 7] = 0xffff;
-}
+INLINE u64 mm_get(const struct cpu *c, unsigned n) { return c->fpu.m[n]; }
 INLINE u64 q64(struct cpu *c, const struct insn *i, bool mem)
 {
     return mem ? mem_load(c, i->seg, insn_ea(c, i), 8) : mm_get(c, i->rm);

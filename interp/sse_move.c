@@ -208,15 +208,15 @@ X(MOVQ2DQ_VdqNq)
 {
     check_sse(c);
     mmx_begin(c);
-    mmx_enter(c);
+    x87_mmx_enter(c);
     xmm_set(c, i->reg, vec_q(mm_get(c, i->rm), 0));
 }
 X(MOVDQ2Q_PqUq)
 {
     check_sse(c);
     mmx_begin(c);
-    mmx_enter(c);
-    mm_set(c, i->reg, c->vec[i->rm].q[0]);
+    x87_mmx_enter(c);
+    x87_mmx_write(c, i->reg, c->vec[i->rm].q[0]);
 }
 
 // ---- Inserts and extracts
