@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // x87 instructions that compute: arithmetic, comparison, conditional moves, transcendentals, constants, stack
 // housekeeping. SDM vol. 1 chapter 8; vol. 2 the instructions F*. Stack underflow delivers the default NaN when masked.
-// An unmasked IE or DE leaves condition codes and EFLAGS of comparisons as they were.
+// Comparisons: an unmasked IE leaves condition codes and EFLAGS as they were, as the SDM says (AMD's processors set
+// them); an unmasked DE does not.
 #include "interp/x87.h"
 
 void x87_pointers(struct cpu *c, const struct insn *i)
@@ -58,10 +59,9 @@ static void compare(struct cpu *c, const struct insn *i, struct fenv_x *e, bool 
         x87_stack_fault(e, false);
     else
         r = f80_compare(e, x87_num(c, 0), b, quiet);
-    if (x87_delivers(e)) {
-        set_cc(c, r);
+    if (!(e->flags & ~e->masks & FX_IE)) set_cc(c, r);
+    if (x87_delivers(e))
         while (pops--) x87_pop(&c->fpu);
-    }
     x87_end(c, i, e);
 }
 
@@ -175,10 +175,9 @@ static void compare_eflags(struct cpu *c, const struct insn *i, bool quiet, unsi
         x87_stack_fault(&e, false);
     else
         r = f80_compare(&e, x87_num(c, 0), x87_num(c, n), quiet);
-    if (x87_delivers(&e)) {
+    if (!(e.flags & ~e.masks & FX_IE))
         flags_set_arith(c, r == FP_UN ? FL_ZF | FL_PF | FL_CF : r == FP_EQ ? FL_ZF : r == FP_LT ? FL_CF : 0);
-        if (pops) x87_pop(&c->fpu);
-    }
+    if (pops && x87_delivers(&e)) x87_pop(&c->fpu);
     x87_end(c, i, &e);
 }
 X(FCOMI) { compare_eflags(c, i, false, 0); }
@@ -206,8 +205,9 @@ static void cmov(struct cpu *c, const struct insn *i, bool cond)
     if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n)) {
         x87_stack_fault(&e, false);
         if (x87_delivers(&e)) x87_set(&c->fpu, 0, F80_DEFAULT_NAN);
-    } else if (cond) {
-        x87_set(&c->fpu, 0, x87_get(&c->fpu, n));
+    } else {
+        if (cond) x87_set(&c->fpu, 0, x87_get(&c->fpu, n));
+        e.c1 = c->fpu.fsw & FSW_C1; // as it was
     }
     x87_end(c, i, &e);
 }
@@ -234,9 +234,11 @@ X(FLD_STi)
 {
     struct fenv_x e = x87_begin(c);
     struct f80 v = x87_get(&c->fpu, i->modrm & 7);
-    if (x87_empty(&c->fpu, 7) && x87_empty(&c->fpu, i->modrm & 7)) {
+    if (x87_empty(&c->fpu, i->modrm & 7)) { // goes before an overflow
         x87_stack_fault(&e, false);
-        v = F80_DEFAULT_NAN;
+        if (x87_delivers(&e)) x87_push(&c->fpu, F80_DEFAULT_NAN);
+        x87_end(c, i, &e);
+        return;
     }
     push(c, i, &e, v);
 }
@@ -270,22 +272,29 @@ static void store_reg(struct cpu *c, const struct insn *i, unsigned pops)
 }
 X(FST_STi) { store_reg(c, i, 0); }
 X(FSTP_STi) { store_reg(c, i, 1); }
-XALIAS(FSTP_STi_1, FSTP_STi)
+X(FSTP_STi_1) // FSTPNCE: an empty ST(0) is popped without an exception, and nothing is copied
+{
+    struct fenv_x e = x87_begin(c);
+    bool empty = x87_empty(&c->fpu, 0);
+    if (!empty) x87_set(&c->fpu, i->modrm & 7, x87_get(&c->fpu, 0));
+    x87_pop(&c->fpu);
+    x87_end(c, i, &e);
+}
 XALIAS(FSTP_STi_8, FSTP_STi)
 XALIAS(FSTP_STi_9, FSTP_STi)
 
 X(FFREE)
 {
-    x87_begin(c);
+    struct fenv_x e = x87_begin(c);
     c->fpu.tags &= (u8) ~(1u << x87_phys(&c->fpu, i->modrm & 7));
-    x87_pointers(c, i);
+    x87_end(c, i, &e); // the manual leaves C1 open; processors clear it
 }
 X(FFREEP)
 {
-    x87_begin(c);
+    struct fenv_x e = x87_begin(c);
     c->fpu.tags &= (u8) ~(1u << x87_phys(&c->fpu, i->modrm & 7));
     x87_pop(&c->fpu);
-    x87_pointers(c, i);
+    x87_end(c, i, &e);
 }
 X(FINCSTP)
 {
@@ -372,12 +381,16 @@ static void rem(struct cpu *c, const struct insn *i, bool nearest)
     struct fpu *f = &c->fpu;
     struct f80 v = F80_DEFAULT_NAN;
     u8 q = 0;
+    f->fsw &= (u16)~FSW_C2;
     if (x87_empty(f, 0) || x87_empty(f, 1)) {
         x87_stack_fault(&e, false);
     } else {
-        v = f80_rem(&e, x87_num(c, 0), x87_num(c, 1), nearest, &q);
+        struct fpn a = x87_num(c, 0), b = x87_num(c, 1);
+        v = f80_rem(&e, a, b, nearest, &q);
         e.c1 = q & 1;
-        f->fsw = (u16)((f->fsw & ~FSW_CC) | (q & 4 ? FSW_C0 : 0) | (q & 8 ? FSW_C2 : 0) | (q & 2 ? FSW_C3 : 0));
+        if (a.cls < FP_INF_ && b.cls < FP_QNAN_ && !(e.flags & FX_IE) &&
+            x87_delivers(&e)) // else there is no quotient, and C0 and C3 stay
+            f->fsw = (u16)((f->fsw & ~FSW_CC) | (q & 4 ? FSW_C0 : 0) | (q & 8 ? FSW_C2 : 0) | (q & 2 ? FSW_C3 : 0));
     }
     finish(c, i, &e, 0, v, 0);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "interp/x87.h"
 
-enum { XSTATE_X87 = 1, XSTATE_SSE = 2, XCR0_OFFERED = XSTATE_X87 | XSTATE_SSE };
+enum { XSTATE_X87 = 1, XSTATE_SSE = 2 };
 enum { FX_SIZE = 512, FX_XMM = 160, XHEADER = 512, XHEADER_SIZE = 64 };
 
 // Address of the area: segment checks, alignment (#GP(0)), then paging for all of it.
@@ -135,21 +135,4 @@ X(XRSTOR_M)
         c->mxcsr = ld32(b + 24);
         xmm_load(c, b, xmm_count(c));
     }
-}
-
-X(XGETBV)
-{
-    if (!(c->cr4 & CR4_OSXSAVE)) cpu_raise(c, EXC_UD);
-    if ((u32)c->gpr[R_RCX]) cpu_raise_err(c, EXC_GP, 0);
-    c->gpr[R_RAX] = (u32)c->xcr0;
-    c->gpr[R_RDX] = c->xcr0 >> 32;
-}
-
-X(XSETBV)
-{
-    if (!(c->cr4 & CR4_OSXSAVE)) cpu_raise(c, EXC_UD);
-    check_cpl0(c);
-    u64 v = edx_eax(c);
-    if ((u32)c->gpr[R_RCX] || !(v & XSTATE_X87) || v & ~(u64)XCR0_OFFERED) cpu_raise_err(c, EXC_GP, 0);
-    c->xcr0 = v;
 }
