@@ -124,6 +124,7 @@ int i8259_ack(struct i8259 *p)
     } else {
         v = vector(m, n);
     }
+    irq_set(&p->intr, 0); // INT falls with INTA: the next request is an edge again
     update(p);
     return v;
 }
