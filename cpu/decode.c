@@ -104,6 +104,7 @@ static void parse_operands(struct row_parse *r, const char *list)
         case 'M':
         case 'W':
         case 'U':
+            if (q[1] == 'S') break; // the register ES
             r->modrm = true;
             if (q[0] == 'E' && q[1] == 'b') p->use |= F_RM8;
             break;
@@ -435,7 +436,7 @@ static void set_sizes(struct insn *i, const struct pre *x, const struct pat *p, 
     bool w = (x->rex & 8) && !(p->attr & A_REX_W0);
     if (code == MODE_64) {
         i->osz = w ? 8 : p66 ? 2 : 4;
-        if (p->attr & A_D64) i->osz = p66 ? 2 : 8;
+        if (p->attr & A_D64) i->osz = p66 && !w ? 2 : 8;
         if (p->attr & A_F64) i->osz = 8;
     } else {
         i->osz = (code == MODE_32) != p66 ? 4 : 2;
