@@ -1,12 +1,12 @@
-# doppel: the build. `make`, `make check`, `make help`.
-# Variables: BUILD=dir (default build), CC=, MODE=release|debug|asan|ubsan|tsan, V=1 shows commands.
+# doppel: the build. `make help` lists what there is.
+# Variables: BUILD=dir (default build), CC=gcc|clang, MODE=release|debug|asan|ubsan|tsan, V=1 shows commands.
 BUILD ?= build
 MODE ?= release
 -include $(BUILD)/config.mk
-CFG_CC ?= $(if $(filter default,$(origin CC)),gcc,$(CC))
 ifneq ($(filter command line environment,$(origin CC)),)
 CFG_CC := $(CC)
 endif
+CFG_CC ?= gcc
 WARN := -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wno-missing-field-initializers -Werror
 OPT_release := -O2 -g
 OPT_debug := -O0 -g -DDEBUG
@@ -16,7 +16,8 @@ OPT_tsan := -O1 -g -fsanitize=thread -DDEBUG
 ifeq ($(OPT_$(MODE)),)
 $(error MODE=$(MODE) is not one of release debug asan ubsan tsan)
 endif
-CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen -fno-strict-aliasing -fwrapv -fno-common -fno-math-errno $(WARN) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen -fno-strict-aliasing -fwrapv -fno-common -fno-math-errno \
+	-ffp-contract=off -DFIRMWARE_PATH='"$(CFG_FIRMWARE)"' $(WARN) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
 LIBS_ALL := $(CFG_LIBS) -lz -lm -lpthread
 Q := $(if $(V),,@)
 
@@ -25,14 +26,19 @@ DIRS := mem mem/base cpu cpu/fpu cpu/simd interp tcg tcg/ir tcg/front tcg/opt tc
 SRC := $(foreach d,$(DIRS),$(wildcard $(d)/*.c))
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
 LIBOBJ := $(filter-out $(BUILD)/ui/main.o,$(OBJ))
-# Every tests/*/*.c with a main() is a test program of its own, linked with all of doppel but ui/main.
-TESTSRC := $(wildcard tests/dev/*.c tests/insn/*.c tests/ir/*.c)
+# Each tests/{dev,insn,ir}/X.c with a main() is a test program, linked with all of doppel but ui/main; files named
+# in TESTLIB are shared by several.
+TESTLIB := $(wildcard tests/insn/native*.c tests/insn/lib*.c tests/dev/lib*.c)
+TESTSRC := $(filter-out $(TESTLIB),$(wildcard tests/dev/*.c tests/insn/*.c tests/ir/*.c))
 TESTBIN := $(TESTSRC:%.c=$(BUILD)/%)
+TESTLIBOBJ := $(TESTLIB:%.c=$(BUILD)/%.o)
 
 .DEFAULT_GOAL := all
-all: $(if $(wildcard ui/main.c),$(BUILD)/doppel) $(BUILD)/libdoppel.a
+all: $(BUILD)/libdoppel.a $(if $(wildcard ui/main.c),$(BUILD)/doppel)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/config.mk: configure
+	@./configure --build=$(BUILD) $(if $(filter command line environment,$(origin CC)),--cc="$(CC)")
+$(BUILD)/%.o: %.c $(BUILD)/config.mk
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  CC $<")
 	$(Q)$(CFG_CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -42,12 +48,41 @@ $(BUILD)/libdoppel.a: $(LIBOBJ)
 $(BUILD)/doppel: $(BUILD)/ui/main.o $(BUILD)/libdoppel.a
 	@echo "  LD $@"
 	$(Q)$(CFG_CC) $(CFLAGS_ALL) -o $@ $^ $(LIBS_ALL)
-$(BUILD)/tests/%: tests/%.c $(BUILD)/libdoppel.a
+$(BUILD)/tests/%: tests/%.c $(TESTLIBOBJ) $(BUILD)/libdoppel.a
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LD $@")
-	$(Q)$(CFG_CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(BUILD)/libdoppel.a $(LIBS_ALL)
+	$(Q)$(CFG_CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(TESTLIBOBJ) $(BUILD)/libdoppel.a $(LIBS_ALL)
+
 tests: $(TESTBIN)
+# The whole of the quick tests (minutes), the boots of real systems, and both.
+check: all tests
+	tests/run --build=$(BUILD) quick
+check-boot: all
+	tests/run --build=$(BUILD) boot
+check-long: all tests
+	tests/run --build=$(BUILD) quick boot long
+bench: all
+	tests/bench/run --build=$(BUILD)
+demo: deps
+	$(MAKE) all
+	tests/guests/demo --build=$(BUILD)
+# Debian packages that are missing here; needs root (or sudo) only if there are any.
+deps:
+	@tests/guests/deps
+format:
+	clang-format -i $(SRC) $(wildcard */*.h */*/*.h) $(TESTSRC)
+install: all
+	install -D -m 755 $(BUILD)/doppel $(DESTDIR)$(CFG_PREFIX)/bin/doppel
+	install -D -m 644 ui/doppel.1 $(DESTDIR)$(CFG_PREFIX)/share/man/man1/doppel.1
 clean:
 	rm -rf $(BUILD)
-.PHONY: all tests clean
--include $(OBJ:.o=.d) $(TESTBIN:=.d)
+help:
+	@echo "make              build $(BUILD)/doppel        make demo        boot a real Linux to a shell here"
+	@echo "make check        quick tests                  make check-boot  boot real systems (many minutes)"
+	@echo "make check-long   everything                   make bench       side by side with Bochs and QEMU"
+	@echo "make deps         install Debian packages      make install     to $(CFG_PREFIX)"
+	@echo "make format       clang-format                 make clean"
+	@echo "MODE=asan BUILD=build-asan, CC=clang BUILD=build-clang … make variants beside each other"
+.PHONY: all tests check check-boot check-long bench demo deps format install clean help
+.SECONDARY:
+-include $(OBJ:.o=.d) $(TESTBIN:=.d) $(TESTLIBOBJ:.o=.d)
