@@ -135,6 +135,7 @@ struct seg {
     u32 limit; // in bytes, granularity applied
     u16 sel, attr;
     bool usable;
+    u32 base_legacy; // ES, CS, SS, DS: the base as loaded; `base` is 0 while 64-bit code runs
 };
 
 // Lazy flags: cc_op says how the arithmetic flags follow from cc_dst (result) and cc_src; flags.h computes them, nobody
@@ -267,7 +268,7 @@ struct cpu {
     u64 star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux, tsc_adjust, tsc_offset;
     u64 sysenter_cs, sysenter_esp, sysenter_eip, pat, misc_enable, feature_control, apic_base_unused;
     u64 mtrr_def, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
-    u64 mcg_status, spec_ctrl, hwcr;
+    u64 mcg_status, spec_ctrl, hwcr, syscfg, de_cfg, top_mem, top_mem2, debugctl;
     u64 monitor_addr;
     bool monitor_armed;
     bool rep_pending; // the string instruction stopped half-way: it has not retired
@@ -277,6 +278,7 @@ struct cpu {
     u32 exc_err;
     bool exc_has_err;
     bool exc_soft;  // INT n, INT3, INTO: RIP already past it
+    bool exc_ext;   // an event outside the program is being delivered: error codes have EXT set
     int exc_first;  // vector whose delivery raised exc, -1 none: double fault rules
     jmp_buf *fault; // where cpu_raise() goes: set by whoever runs instructions or calls into cpu/
 

@@ -51,9 +51,9 @@ static bool attend(struct cpu *c)
     }
     if ((c->attn & ATTN_TRAP) && !(shadow && c->inhibit_db)) {
         c->attn &= ~ATTN_TRAP;
-        c->dr[6] |= c->dr6_pending;
-        c->dr6_pending = 0;
-        int_deliver(c, EXC_DB, INT_FAULT, false, 0);
+        c->exc = EXC_DB;
+        c->exc_has_err = false;
+        int_exception(c); // sets DR6 from dr6_pending
         return false;
     }
     if (!shadow && (c->attn & ATTN_NMI) && !c->nmi_blocked) {

@@ -26,6 +26,40 @@ void seg_set_flat64(struct cpu *c, unsigned seg, u16 sel, bool code, unsigned dp
                     bool long_mode); // SYSCALL, SYSENTER …
 void seg_set_ip(struct cpu *c, u64 rip,
                 unsigned opsize); // near branches: cuts to opsize, checks limit or canonical (#GP(0)); opsize 2, 4, 8
+// Raises vector with a selector's error code (EXT set while an outside event is delivered).
+NORETURN void seg_fault(struct cpu *c, int vector, u32 sel);
+// Address of a descriptor; false if it lies beyond its table (LDT null included). `n`: bytes wanted, 8 or 16.
+bool seg_desc_addr(struct cpu *c, u16 sel, unsigned n, u64 *lin);
+void seg_decode(struct desc *d, u32 lo, u32 hi);
+// Sets the accessed bit in memory and in *d unless it is set.
+void seg_touch(struct cpu *c, u16 sel, struct desc *d);
+// Puts a descriptor into a segment register, no checks, and derives; null: unusable.
+void seg_install(struct cpu *c, unsigned seg, u16 sel, const struct desc *d);
+void seg_install_null(struct cpu *c, unsigned seg, u16 sel);
+// Data segments that the new, outer CPL may not use become null (RET, IRET).
+void seg_drop_inner(struct cpu *c);
+// Is [ea, ea+n) inside the limit (expand-down included)? Legacy segments only.
+bool seg_in_limit(const struct seg *s, u64 ea, unsigned n);
+INLINE bool sel_null(u16 sel) { return (sel & 0xfffc) == 0; }
+INLINE unsigned attr_dpl(u16 attr) { return attr >> 5 & 3; }
+INLINE bool attr_is_code(u16 attr) { return (attr & (SEG_S | SEG_CODE)) == (SEG_S | SEG_CODE); }
+INLINE bool attr_is_data(u16 attr) { return (attr & (SEG_S | SEG_CODE)) == SEG_S; }
+INLINE bool lin_canonical(u64 lin) { return (u64)((i64)(lin << 16) >> 16) == lin; }
+INLINE bool cpu_lma(const struct cpu *c) { return c->efer & EFER_LMA; }
+// Several pushes that are checked together before the first byte moves: on the present stack, or on one to come.
+struct frame {
+    struct seg ss; // a copy: of the stack to push to
+    u64 sp;
+    unsigned size, n; // of a slot; slots
+    bool present;     // the current stack at the current privilege
+    bool flat;        // 64-bit stack
+    u32 err;          // of #SS when there is no room
+    u64 v[44];
+};
+void frame_present(struct cpu *c, struct frame *f, unsigned size);
+INLINE void frame_push(struct frame *f, u64 v) { f->v[f->n++] = v; }
+void frame_check(struct cpu *c, struct frame *f); // room, then page faults
+u64 frame_commit(struct cpu *c, struct frame *f); // after frame_check: writes, returns the new RSP (upper bits kept)
 // ---- stack (seg.c): size 2, 4 or 8
 void stack_push(struct cpu *c, u64 v, unsigned size);
 u64 stack_pop(struct cpu *c, unsigned size); // for single pops; several: peek, then add
@@ -46,7 +80,8 @@ enum int_kind { INT_HW, INT_SOFT /* INT n */, INT_INT3 /* INT3, INTO */, INT_ICE
 void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u32 err);
 void int_soft(struct cpu *c, int vector,
               enum int_kind kind); // INT n, INT3, INTO, INT1 as instructions (IOPL, VME checks)
-// A raised exception (c->exc) becomes its delivery, a double fault or a shutdown (SDM vol. 3 table 6-5).
+// Delivers c->exc (raised and caught): double and triple faults, DR6, RF; call it with c->fault set, RIP restored and
+// c->exc >= 0. If delivery raises, c->exc and c->exc_first say so: call it again.
 void int_exception(struct cpu *c);
 // ---- cpu/task.c
 enum task_why { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
@@ -70,4 +105,8 @@ u32 sys_io_in(struct cpu *c, u16 port, unsigned size); // with the permission ch
 void sys_io_out(struct cpu *c, u16 port, u32 v, unsigned size);
 // Debug registers: data breakpoint hit on [lin, lin+n)? Sets dr6_pending and ATTN_TRAP.
 void debug_check_data(struct cpu *c, u64 lin, unsigned n, bool write);
+void debug_check_io(struct cpu *c, u16 port, unsigned size); // the same for ports, with CR4.DE
+// One MSR, no privilege check; false: no such MSR, or not this value (#GP(0)). For debuggers too.
+bool msr_read(struct cpu *c, u32 num, u64 *v);
+bool msr_write(struct cpu *c, u32 num, u64 v);
 bool debug_check_insn(struct cpu *c, u64 lin); // raises #DB for an enabled instruction breakpoint, unless RF
