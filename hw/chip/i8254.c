@@ -179,16 +179,19 @@ static void drive(struct i8254 *t, unsigned n, bool moved)
     irq_set(&t->out0, out);
 }
 
-// The next change of OUT0 becomes an event.
+// The next change of OUT0 becomes an event. Mode 2's low pulse of one tick costs none: its end makes the whole pulse.
 static void schedule(struct i8254 *t)
 {
     struct counter c = t->c[0];
+    bool out = c.out;
     u64 limit = c.tick + (1u << 20); // farther than any count
-    while (c.out == t->c[0].out && c.tick < limit) step(&c, limit - c.tick);
-    if (c.out == t->c[0].out)
-        timer_cancel(&t->bus->clock, &t->timer);
-    else
+    while (c.out == out && c.tick < limit) step(&c, limit - c.tick);
+    bool changes = c.out != out;
+    if (changes && mode(&c) == 2 && !c.out) step(&c, 1);
+    if (changes)
         timer_arm(&t->bus->clock, &t->timer, ns_at(c.tick));
+    else
+        timer_cancel(&t->bus->clock, &t->timer);
 }
 
 static void sync_to(struct i8254 *t, unsigned n, u64 ns)

@@ -206,6 +206,7 @@ static void pic_set(void *self, int n, int level)
 {
     struct lapics *p = self;
     bool *line = n ? &p->nmi : &p->pic, rose = level && !*line;
+    if (*line == !!level) return;
     *line = level;
     for (unsigned i = 0; i < p->n; i++) lint(&p->v[i], n ? LVT_LINT1 : LVT_LINT0, rose);
 }
