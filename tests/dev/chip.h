@@ -62,6 +62,18 @@ static UNUSED void bench_round_trip(struct bench *from, struct bench *to)
     buf_free(&a);
     buf_free(&b);
 }
+// What `info` prints is text, in whatever state.
+static UNUSED void bench_info(struct bench *t)
+{
+    for (u32 i = 0; i < t->bus.parts.n; i++) {
+        const struct part *p = &t->bus.parts.v[i];
+        struct buf out = {0};
+        if (!p->ops->info) continue;
+        p->ops->info(p->self, &out);
+        CHECK(out.len > 0 && out.len == strlen(buf_text(&out)));
+        buf_free(&out);
+    }
+}
 // A damaged image is refused or taken, but does no harm.
 static UNUSED void bench_damage(struct bench *from, struct bench *to, u32 seed)
 {
@@ -77,6 +89,7 @@ static UNUSED void bench_damage(struct bench *from, struct bench *to, u32 seed)
         struct state s = {.mode = STATE_LOAD, .in = b.data, .len = b.len};
         parts_state(&to->bus.parts, &s);
         bench_pass(to, 100000);
+        bench_info(to);
         buf_free(&b);
     }
     parts_reset(&to->bus.parts);
