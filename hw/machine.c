@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+// The machine as a thing that runs. One thread; CPUs take turns. In host mode virtual time is the host's, less pauses;
+// with icount it is a function of the instructions retired and of idle jumps to the next event.
+#include <string.h>
+#include "cpu/cpu.h"
+#include "cpu/mmu.h"
+#include "hw/machine.h"
+#include "mem/base/bits.h"
+#include "mem/base/err.h"
+#include "mem/state.h"
+
+#define SLICE_ONE  40000u // instructions a turn, one CPU: well under a millisecond
+#define SLICE_MANY 8000u  // … several: spinlocks wait for the other CPU's turn
+
+static u64 host_now(struct machine *m) { return m->time.host_ns ? m->time.host_ns(m->time.owner) : 0; }
+
+u64 machine_icount(struct machine *m)
+{
+    u64 n = 0;
+    for (unsigned i = 0; i < m->ncpus; i++) n += cpu_icount(m->cpu[i]);
+    return n;
+}
+
+static u64 now(void *owner)
+{
+    struct machine *m = owner;
+    if (m->time.icount_shift >= 0) return m->warp + (machine_icount(m) << m->time.icount_shift);
+    return m->running ? host_now(m) - m->host_base : m->stopped_at;
+}
+
+// With icount the running CPU must stop exactly at the earliest event.
+static void rearmed(void *owner)
+{
+    struct machine *m = owner;
+    if (m->time.icount_shift < 0 || !m->ncpus) return;
+    struct cpu *c = m->cpu[m->bus.cur_cpu];
+    u64 due = clock_next(&m->bus.clock), t = now(m);
+    u64 left = due <= t ? 0 : ((due - t) >> m->time.icount_shift) + 1;
+    u64 limit = cpu_icount(c) + left;
+    if (limit < c->icount_limit) c->icount_limit = limit;
+}
+
+static void remapped(void *owner)
+{
+    struct machine *m = owner;
+    for (unsigned i = 0; i < m->ncpus; i++) {
+        tlb_flush(m->cpu[i], true);
+        m->cpu[i]->engine->flush(m->cpu[i]);
+    }
+}
+
+static void protect(void *owner, u64 pa)
+{
+    struct machine *m = owner;
+    for (unsigned i = 0; i < m->ncpus; i++) tlb_protect(m->cpu[i], pa);
+}
+
+static void code_written(void *owner, u64 pa, u64 len)
+{
+    struct machine *m = owner;
+    for (unsigned i = 0; i < m->ncpus; i++) m->cpu[i]->engine->invalidate(m->cpu[i], pa, len);
+}
+
+static void attention(struct machine *m)
+{
+    for (unsigned i = 0; i < m->ncpus; i++) cpu_exit_request(m->cpu[i]);
+}
+
+void machine_request(struct machine *m, int what)
+{
+    m->requests |= 1u << what;
+    attention(m);
+}
+static void system_request(void *owner, int what) { machine_request(owner, what); }
+
+static void exit_request(void *owner, int code)
+{
+    struct machine *m = owner;
+    m->exiting = true;
+    m->exit_code = code;
+    attention(m);
+}
+
+void machine_pause(struct machine *m)
+{
+    m->pause = true;
+    attention(m);
+}
+
+void machine_init(struct machine *m, const struct machine_time *t)
+{
+    memset(m, 0, sizeof *m);
+    bus_init(&m->bus);
+    m->time = *t;
+    m->bus.clock.source = now;
+    m->bus.clock.rearmed = rearmed;
+    m->bus.clock.owner = m;
+    m->bus.hooks = (struct bus_hooks){m, remapped, protect, code_written};
+    m->bus.system_request = system_request;
+    m->bus.exit_request = exit_request;
+    m->bus.system_owner = m->bus.exit_owner = m;
+}
+
+void machine_add_cpu(struct machine *m, struct cpu *c)
+{
+    if (m->ncpus == MACHINE_MAX_CPUS) panic("too many CPUs");
+    m->cpu[m->ncpus++] = c;
+}
+
+void machine_free(struct machine *m)
+{
+    m->bus.hooks = (struct bus_hooks){0};
+    m->bus.clock.source = NULL;
+    m->bus.clock.rearmed = NULL;
+    bus_free(&m->bus);
+}
+
+void machine_reset(struct machine *m)
+{
+    m->requests = 0;
+    m->resets++;
+    parts_reset(&m->bus.parts);
+    remapped(m);
+}
+
+void machine_start(struct machine *m)
+{
+    if (m->running) return;
+    m->host_base = host_now(m) - m->stopped_at;
+    m->running = true;
+}
+
+void machine_stop(struct machine *m)
+{
+    if (!m->running) return;
+    m->stopped_at = clock_now(&m->bus.clock);
+    m->running = false;
+    m->idle_since = 0;
+}
+
+// What devices and users asked for between instructions.
+static bool serve_requests(struct machine *m, enum machine_stop *why)
+{
+    if (m->exiting) {
+        *why = MACHINE_EXIT;
+        return true;
+    }
+    if (m->requests & 1u << BUS_REQ_POWEROFF) {
+        m->requests = 0;
+        *why = MACHINE_POWEROFF;
+        return true;
+    }
+    if (m->requests & 1u << BUS_REQ_RESET) {
+        m->requests = 0;
+        if (!m->no_reboot) machine_reset(m);
+        *why = MACHINE_RESET;
+        return true;
+    }
+    if (m->pause) {
+        m->pause = false;
+        *why = MACHINE_PAUSED;
+        return true;
+    }
+    m->requests = 0;
+    return false;
+}
+
+// Instructions until the next event (icount), or a plain slice.
+static u64 budget(struct machine *m)
+{
+    u64 slice = m->ncpus > 1 ? SLICE_MANY : SLICE_ONE;
+    if (m->time.icount_shift < 0) return slice;
+    u64 due = clock_next(&m->bus.clock), t = now(m);
+    if (due <= t) return 1;
+    return min_u64(slice, ((due - t - 1) >> m->time.icount_shift) + 1);
+}
+
+// All CPUs are halted. True if virtual time could be moved on at once.
+static bool idle(struct machine *m)
+{
+    if (m->time.icount_shift < 0) return clock_next(&m->bus.clock) <= clock_now(&m->bus.clock);
+    u64 due = clock_next(&m->bus.clock), t = now(m);
+    if (due == ~(u64)0) return false;
+    if (due > t && m->time.icount_sleep) {
+        u64 h = host_now(m);
+        if (!m->idle_since) m->idle_since = h;
+        u64 waited = h - m->idle_since;
+        if (waited < due - t) return false;
+    }
+    m->idle_since = 0;
+    if (due > t) m->warp += due - t;
+    return true;
+}
+
+u64 machine_idle_ns(struct machine *m)
+{
+    u64 due = clock_next(&m->bus.clock), t = clock_now(&m->bus.clock);
+    if (due == ~(u64)0) return ~(u64)0;
+    u64 left = due > t ? due - t : 0, waited = m->idle_since ? host_now(m) - m->idle_since : 0;
+    return left > waited ? left - waited : 0;
+}
+
+enum machine_stop machine_run(struct machine *m, u64 ns)
+{
+    u64 end = host_now(m) + ns;
+    enum machine_stop why;
+    for (;;) {
+        clock_run(&m->bus.clock);
+        if (serve_requests(m, &why)) return why;
+        bool any = false;
+        for (unsigned k = 0; k < m->ncpus; k++) {
+            struct cpu *c = m->cpu[m->turn];
+            m->turn = (m->turn + 1) % m->ncpus;
+            any |= cpu_run(c, budget(m)) != CPU_STOP_HALT;
+            if (m->requests || m->exiting || m->pause) break;
+            if (m->ncpus > 1) clock_run(&m->bus.clock);
+        }
+        if (!any && !m->requests && !m->exiting && !m->pause) {
+            if (!idle(m)) return MACHINE_IDLE;
+            continue;
+        }
+        m->idle_since = 0;
+        if (host_now(m) >= end) {
+            clock_run(&m->bus.clock);
+            return serve_requests(m, &why) ? why : MACHINE_BUSY;
+        }
+    }
+}
+
+void machine_step(struct machine *m)
+{
+    struct cpu *c = m->cpu[m->turn];
+    clock_run(&m->bus.clock);
+    cpu_run(c, 1);
+}
+
+void machine_state(struct machine *m, struct state *s)
+{
+    u32 n = m->ncpus, rams = 0;
+    state_begin(s, "machine", 1);
+    u64 t = clock_now(&m->bus.clock);
+    state_u32(s, "cpus", &n);
+    if (state_ok(s) && n != m->ncpus) state_fail(s, "%u CPUs, this machine has %u", n, m->ncpus);
+    state_u64(s, "time", &t);
+    state_u32(s, "turn", &m->turn);
+    state_limit_u32(s, "turn", &m->turn, m->ncpus);
+    state_end(s);
+    if (!state_ok(s)) return;
+    if (state_loading(s)) {
+        m->bus.clock.now = t;
+        m->stopped_at = t;
+        m->host_base = host_now(m) - t;
+    }
+    for (u32 i = 0; i < m->bus.phys.nrams; i++) {
+        struct ram *r = m->bus.phys.rams[i];
+        if (r->transient) continue;
+        char name[40];
+        snprintf(name, sizeof name, "ram%u", rams++);
+        state_begin(s, name, 1);
+        state_memory(s, r->name, r->host, r->size);
+        state_end(s);
+    }
+    bus_map_begin(&m->bus);
+    parts_state(&m->bus.parts, s);
+    bus_map_commit(&m->bus);
+    if (!state_loading(s)) return;
+    // Retired instructions were loaded with the CPUs: time is what it was.
+    if (m->time.icount_shift >= 0) m->warp = t - (machine_icount(m) << m->time.icount_shift);
+    remapped(m);
+}
