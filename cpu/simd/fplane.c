@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+// SSE floating point on vectors, the part behind the short cuts: see fplane.h. SDM vol. 2 for each mnemonic; tables E-1
+// to E-22 of vol. 1 for operands that are NaNs and for flags.
+#include "cpu/simd/fplane.h"
+
+NOINLINE void simd_fp_end(struct cpu *c, u32 flags)
+{
+    u32 open = flags & ~(c->mxcsr >> 7) & FX_ALL;
+    if (open & FX_PRE) flags &= FX_PRE; // the operation did not get beyond its operands
+    c->mxcsr |= flags;
+    if (unlikely(open)) cpu_raise(c, c->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
+}
+
+static void lanes_ps(struct fenv_x *e, fn32 *fn, vq *r, const vq *a, const vq *b, u32 which)
+{
+    vd x = (vd)*a, y = (vd)*b, z = {0};
+    u8 all = 0;
+    for (unsigned n = 0; n < 4; n++) {
+        if (!(which >> n & 1)) continue;
+        e->flags = 0;
+        z[n] = fn(e, x[n], y[n]);
+        all |= e->flags;
+    }
+    e->flags = all;
+    *r = (vq)z;
+}
+NOINLINE void simd_fp_ps(struct cpu *c, fn32 *fn, vq *r, const vq *a, const vq *b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    lanes_ps(&e, fn, r, a, b, 15);
+    simd_fp_end(c, e.flags);
+}
+static void lanes_pd(struct fenv_x *e, fn64 *fn, vq *r, const vq *a, const vq *b, u32 which)
+{
+    vq z = {0};
+    u8 all = 0;
+    for (unsigned n = 0; n < 2; n++) {
+        if (!(which >> n & 1)) continue;
+        e->flags = 0;
+        z[n] = fn(e, (*a)[n], (*b)[n]);
+        all |= e->flags;
+    }
+    e->flags = all;
+    *r = z;
+}
+NOINLINE void simd_fp_pd(struct cpu *c, fn64 *fn, vq *r, const vq *a, const vq *b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    lanes_pd(&e, fn, r, a, b, 3);
+    simd_fp_end(c, e.flags);
+}
+NOINLINE u32 simd_fp_ss(struct cpu *c, fn32 *fn, u32 a, u32 b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    u32 r = fn(&e, a, b);
+    simd_fp_end(c, e.flags);
+    return r;
+}
+NOINLINE u64 simd_fp_sd(struct cpu *c, fn64 *fn, u64 a, u64 b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    u64 r = fn(&e, a, b);
+    simd_fp_end(c, e.flags);
+    return r;
+}
+
+// ---- square roots
+static u32 sqrt32(struct fenv_x *e, u32 a, u32 b) { return f32_sqrt(e, b); }
+static u64 sqrt64(struct fenv_x *e, u64 a, u64 b) { return f64_sqrt(e, b); }
+u32 simd_sqrtss(struct cpu *c, u32 b)
+{
+    if (likely(mx_fast(c->mxcsr) && f32_clear(b) && !(b >> 31))) return f32_bits(sqrtf(f32_host(b)));
+    return simd_fp_ss(c, sqrt32, 0, b);
+}
+u64 simd_sqrtsd(struct cpu *c, u64 b)
+{
+    if (likely(mx_fast(c->mxcsr) && f64_clear(b) && !(b >> 63))) return f64_bits(sqrt(f64_host(b)));
+    return simd_fp_sd(c, sqrt64, 0, b);
+}
+vq simd_sqrtps(struct cpu *c, vq b)
+{
+    if (likely(mx_fast(c->mxcsr) && vec_all(f32x4_clear((vd)b) & (vd)((vsd)b >= 0)))) {
+        vf x = (vf)b;
+        return (vq)(vf){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])};
+    }
+    vq r;
+    simd_fp_ps(c, sqrt32, &r, &b, &b);
+    return r;
+}
+vq simd_sqrtpd(struct cpu *c, vq b)
+{
+    if (likely(mx_fast(c->mxcsr) && f64_clear(b[0]) && f64_clear(b[1]) && !((b[0] | b[1]) >> 63))) {
+        vg x = (vg)b;
+        return (vq)(vg){sqrt(x[0]), sqrt(x[1])};
+    }
+    vq r;
+    simd_fp_pd(c, sqrt64, &r, &b, &b);
+    return r;
+}
+
+// ---- comparison
+// Predicates 0-3 EQ LT LE UNORD, 4-7 their negations; LT, LE, NLT, NLE signal quiet NaNs.
+static bool holds(enum fp_rel r, u8 pred)
+{
+    bool t = (pred & 3) == 0 ? r == FP_EQ : (pred & 3) == 1 ? r == FP_LT : (pred & 3) == 2 ? r <= FP_EQ : r == FP_UN;
+    return t != (pred >> 2 & 1);
+}
+static bool pred_quiet(u8 pred) { return (pred & 3) == 0 || (pred & 3) == 3; }
+
+u32 simd_cmpss(struct cpu *c, u32 a, u32 b, u8 imm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    bool t = holds(f32_compare_fast(&e, a, b, pred_quiet(imm)), imm & 7);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return -(u32)t;
+}
+u64 simd_cmpsd(struct cpu *c, u64 a, u64 b, u8 imm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    bool t = holds(f64_compare_fast(&e, a, b, pred_quiet(imm)), imm & 7);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return -(u64)t;
+}
+vq simd_cmpps(struct cpu *c, vq a_, vq b_, u8 imm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vd a = (vd)a_, b = (vd)b_, r;
+    for (unsigned n = 0; n < 4; n++) r[n] = -(u32)holds(f32_compare_fast(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return (vq)r;
+}
+vq simd_cmppd(struct cpu *c, vq a, vq b, u8 imm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vq r;
+    for (unsigned n = 0; n < 2; n++) r[n] = -(u64)holds(f64_compare_fast(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+
+// ---- horizontal
+vq simd_haddps(struct cpu *c, vq a, vq b)
+{
+    return simd_addps(c, (vq)V_EVEN_D((vd)a, (vd)b), (vq)V_ODD_D((vd)a, (vd)b));
+}
+vq simd_hsubps(struct cpu *c, vq a, vq b)
+{
+    return simd_subps(c, (vq)V_EVEN_D((vd)a, (vd)b), (vq)V_ODD_D((vd)a, (vd)b));
+}
+vq simd_haddpd(struct cpu *c, vq a, vq b) { return simd_addpd(c, k_punpcklqdq(a, b), k_punpckhqdq(a, b)); }
+vq simd_hsubpd(struct cpu *c, vq a, vq b) { return simd_subpd(c, k_punpcklqdq(a, b), k_punpckhqdq(a, b)); }
+
+vq simd_addsubps(struct cpu *c, vq a, vq b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vq add, sub;
+    lanes_ps(&e, f32_add, &add, &a, &b, 10);
+    u8 flags = e.flags;
+    lanes_ps(&e, f32_sub, &sub, &a, &b, 5);
+    simd_fp_end(c, flags | e.flags);
+    return add | sub; // the other lanes are zero
+}
+vq simd_addsubpd(struct cpu *c, vq a, vq b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vq add, sub;
+    lanes_pd(&e, f64_add, &add, &a, &b, 2);
+    u8 flags = e.flags;
+    lanes_pd(&e, f64_sub, &sub, &a, &b, 1);
+    simd_fp_end(c, flags | e.flags);
+    return add | sub;
+}
+
+// The products (imm bits 7-4; +0 where clear), then sums of pairs, then their sum; each step rounds and may raise.
+vq simd_dpps(struct cpu *c, vq a, vq b, u8 imm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vq p, s;
+    lanes_ps(&e, f32_mul, &p, &a, &b, imm >> 4);
+    simd_fp_end(c, e.flags);
+    vd x = (vd)p;
+    vq even = (vq)(vd){x[0], x[2]}, odd = (vq)(vd){x[1], x[3]};
+    lanes_ps(&e, f32_add, &s, &even, &odd, 3);
+    simd_fp_end(c, e.flags);
+    u32 sum = simd_fp_ss(c, f32_add, (u32)s[0], (u32)(s[0] >> 32));
+    return (vq)((vd){sum, sum, sum, sum} & (vd)k_blendps(vec_q(0, 0), vec_q(~0ull, ~0ull), imm & 15));
+}
+vq simd_dppd(struct cpu *c, vq a, vq b, u8 imm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vq p;
+    lanes_pd(&e, f64_mul, &p, &a, &b, imm >> 4 & 3);
+    simd_fp_end(c, e.flags);
+    u64 sum = simd_fp_sd(c, f64_add, p[0], p[1]);
+    return vec_q(imm & 1 ? sum : 0, imm & 2 ? sum : 0);
+}
+
+// ---- rounding to integers
+vq simd_roundps(struct cpu *c, vq b_, u8 imm, unsigned lanes)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vd b = (vd)b_;
+    u8 rm = imm & 4 ? e.rm : imm & 3, all = 0;
+    for (unsigned n = 0; n < lanes; n++) {
+        e.flags = 0;
+        b[n] = f32_rndint(&e, b[n], rm, imm & 8);
+        all |= e.flags;
+    }
+    simd_fp_end(c, all);
+    return (vq)b;
+}
+vq simd_roundpd(struct cpu *c, vq b, u8 imm, unsigned lanes)
+{
+    struct fenv_x e = simd_fp_env(c);
+    u8 rm = imm & 4 ? e.rm : imm & 3, all = 0;
+    for (unsigned n = 0; n < lanes; n++) {
+        e.flags = 0;
+        b[n] = f64_rndint(&e, b[n], rm, imm & 8);
+        all |= e.flags;
+    }
+    simd_fp_end(c, all);
+    return b;
+}
+
+// ---- approximations
+// sign, exponent (unbiased) and a 12-bit significand 1.xxx (value sig / 2^12, up to 2^13 after rounding).
+static u32 approx_pack(u32 sign, i32 exp, u64 sig)
+{
+    if (sig == 1 << 13) {
+        sig >>= 1;
+        exp++;
+    }
+    if (exp > 127) return sign | 0x7f800000;
+    if (exp < -126) return sign; // tiny results are zero
+    return sign | (u32)(exp + 127) << 23 | (u32)(sig - (1 << 12)) << 11;
+}
+u32 simd_rcp(u32 b)
+{
+    u32 sign = b & 0x80000000, e = b >> 23 & 0xff;
+    u64 m = (b & 0x7fffff) | 0x800000;
+    if (e == 0xff) return b & 0x7fffff ? b | 0x400000 : sign;
+    if (e == 0) return sign | 0x7f800000; // zeros, and denormals as zeros
+    if (m == 0x800000) return approx_pack(sign, 127 - (i32)e, 1 << 12);
+    // 1 / (m 2^-23) lies in (1/2, 1): twice that, in units of 2^-12
+    return approx_pack(sign, 126 - (i32)e, ((1ull << 36) + m / 2) / m);
+}
+u32 simd_rsqrt(u32 b)
+{
+    u32 sign = b & 0x80000000, e = b >> 23 & 0xff;
+    u64 m = (b & 0x7fffff) | 0x800000;
+    if (e == 0xff && (b & 0x7fffff)) return b | 0x400000;
+    if (e == 0) return sign | 0x7f800000;
+    if (sign) return 0xffc00000;
+    if (e == 0xff) return 0;
+    // b = v 2^k, k even, v = m 2^-23 in [1, 4); 1/sqrt(v) in (1/2, 1]: the largest s (in 2^-14) with s^2 v <= 1
+    i32 k = (i32)e - 127;
+    if (k & 1) {
+        m <<= 1;
+        k--;
+    }
+    if (m == 0x800000) return approx_pack(0, -k / 2, 1 << 12);
+    u64 s = 0;
+    for (u64 step = 1 << 13; step; step >>= 1)
+        if ((s + step) * (s + step) * m <= 1ull << 51) s += step;
+    return approx_pack(0, -k / 2 - 1, (s + 1) / 2);
+}
+
+// ---- conversions
+INLINE i32 cvt_f32_i32(struct fenv_x *e, u32 v, bool trunc)
+{
+    return trunc ? f32_to_i32_trunc_fast(e, v) : f32_to_i32(e, v, e->rm);
+}
+INLINE i32 cvt_f64_i32(struct fenv_x *e, u64 v, bool trunc)
+{
+    return trunc ? f64_to_i32_trunc_fast(e, v) : f64_to_i32(e, v, e->rm);
+}
+// The fast truncations want to see a sticky PE; they add none.
+static u8 sticky_pe(const struct cpu *c) { return (c->mxcsr & 0x1020) == 0x1020 ? FX_PE : 0; }
+
+vq simd_ps_dq(struct cpu *c, vq b_, unsigned lanes, bool trunc)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vd b = (vd)b_, r = {0};
+    e.flags = sticky_pe(c);
+    for (unsigned n = 0; n < lanes; n++) r[n] = (u32)cvt_f32_i32(&e, b[n], trunc);
+    simd_fp_end(c, e.flags);
+    return (vq)r;
+}
+vq simd_pd_dq(struct cpu *c, vq b, bool trunc)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vd r = {0};
+    e.flags = sticky_pe(c);
+    for (unsigned n = 0; n < 2; n++) r[n] = (u32)cvt_f64_i32(&e, b[n], trunc);
+    simd_fp_end(c, e.flags);
+    return (vq)r;
+}
+i64 simd_ss_si(struct cpu *c, u32 b, bool wide, bool trunc)
+{
+    struct fenv_x e = simd_fp_env(c);
+    e.flags = sticky_pe(c);
+    i64 r = wide ? f32_to_i64(&e, b, trunc ? FX_TRUNC : e.rm) : cvt_f32_i32(&e, b, trunc);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+i64 simd_sd_si(struct cpu *c, u64 b, bool wide, bool trunc)
+{
+    struct fenv_x e = simd_fp_env(c);
+    e.flags = sticky_pe(c);
+    i64 r = !wide ? cvt_f64_i32(&e, b, trunc) : trunc ? f64_to_i64_trunc_fast(&e, b) : f64_to_i64(&e, b, e.rm);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+u32 simd_si_ss(struct cpu *c, i64 v)
+{
+    if (FP_FAST_HOST && v >= -(1 << 24) && v <= 1 << 24) return f32_bits((float)v); // exact
+    struct fenv_x e = simd_fp_env(c);
+    u32 r = f32_from_i64(&e, v);
+    simd_fp_end(c, e.flags);
+    return r;
+}
+u64 simd_si_sd(struct cpu *c, i64 v)
+{
+    if (FP_FAST_HOST && v >= -(1ll << 53) && v <= 1ll << 53) return f64_bits((double)v);
+    struct fenv_x e = simd_fp_env(c);
+    u64 r = f64_from_i64(&e, v);
+    simd_fp_end(c, e.flags);
+    return r;
+}
+vq simd_dq_ps(struct cpu *c, vq b_, unsigned lanes)
+{
+    vsd b = (vsd)b_;
+    vd r = {0};
+    if (likely(mx_fast(c->mxcsr))) { // can raise nothing but PE
+        for (unsigned n = 0; n < lanes; n++) r[n] = f32_bits((float)b[n]);
+        return (vq)r;
+    }
+    struct fenv_x e = simd_fp_env(c);
+    for (unsigned n = 0; n < lanes; n++) r[n] = f32_from_i64(&e, b[n]);
+    simd_fp_end(c, e.flags);
+    return (vq)r;
+}
+vq simd_dq_pd(vq b)
+{
+    vsd v = (vsd)b;
+    return vec_q(f64_from_i32_fast(v[0]), f64_from_i32_fast(v[1]));
+}
+u64 simd_ss_sd(struct cpu *c, u32 b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    u64 r = f32_to_f64_fast(&e, b);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+static u32 narrow(struct cpu *c, struct fenv_x *e, u64 b)
+{
+    u64 x = b >> 52 & 0x7ff;
+    if (likely(mx_fast(c->mxcsr) && x > 1023 - 125 && x < 1023 + 127)) return f32_bits((float)f64_host(b));
+    return f64_to_f32(e, b);
+}
+u32 simd_sd_ss(struct cpu *c, u64 b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    u32 r = narrow(c, &e, b);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+vq simd_ps_pd(struct cpu *c, vq b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vq r = vec_q(f32_to_f64_fast(&e, (u32)b[0]), f32_to_f64_fast(&e, (u32)(b[0] >> 32)));
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+vq simd_pd_ps(struct cpu *c, vq b)
+{
+    struct fenv_x e = simd_fp_env(c);
+    u32 lo = narrow(c, &e, b[0]);
+    u8 flags = e.flags;
+    e.flags = 0;
+    u32 hi = narrow(c, &e, b[1]);
+    if (flags | e.flags) simd_fp_end(c, flags | e.flags);
+    return vec_q(lo | (u64)hi << 32, 0);
+}
