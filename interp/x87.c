@@ -3,6 +3,7 @@
 // housekeeping. SDM vol. 1 chapter 8; vol. 2 the instructions F*. Stack underflow delivers the default NaN when masked.
 // Comparisons: an unmasked IE leaves condition codes and EFLAGS as they were, as the SDM says (AMD's processors set
 // them); an unmasked DE does not.
+#include "cpu/fpu/fast80.h"
 #include "interp/x87.h"
 
 void x87_pointers(struct cpu *c, const struct insn *i)
@@ -31,6 +32,18 @@ static struct f80 arith(unsigned kind, struct fenv_x *e, struct fpn a, struct fp
     case 5: return f80_sub(e, b, a);
     case 6: return f80_div(e, a, b);
     default: return f80_div(e, b, a);
+    }
+}
+
+static struct f80 arith80(unsigned kind, struct fenv_x *e, struct f80 a, struct f80 b)
+{
+    switch (kind) {
+    case 0: return f80_addsub_fast(e, a, b, false);
+    case 1: return f80_mul_fast(e, a, b);
+    case 4: return f80_addsub_fast(e, a, b, true);
+    case 5: return f80_addsub_fast(e, b, a, true);
+    case 6: return f80_div_fast(e, a, b);
+    default: return f80_div_fast(e, b, a);
     }
 }
 
@@ -81,25 +94,45 @@ static void arith_operand(struct cpu *c, const struct insn *i, struct fenv_x *e,
     finish(c, i, e, 0, r, 0);
 }
 
+// The operand converted without exceptions.
+static void arith_exact(struct cpu *c, const struct insn *i, struct fenv_x *e, struct f80 b)
+{
+    unsigned kind = i->modrm >> 3 & 7;
+    if (unlikely(kind == 2 || kind == 3 || x87_empty(&c->fpu, 0)))
+        arith_operand(c, i, e, fpn_f80(b));
+    else
+        finish(c, i, e, 0, arith80(kind, e, x87_get(&c->fpu, 0), b), 0);
+}
+
 static void arith_f32(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
-    arith_operand(c, i, &e, fpn_f32((u32)mem_load(c, i->seg, insn_ea(c, i), 4)));
+    u32 v = (u32)mem_load(c, i->seg, insn_ea(c, i), 4);
+    struct f80 b;
+    if (likely(f80_from_f32_exact(v, &b)))
+        arith_exact(c, i, &e, b);
+    else
+        arith_operand(c, i, &e, fpn_f32(v));
 }
 static void arith_f64(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
-    arith_operand(c, i, &e, fpn_f64(mem_load(c, i->seg, insn_ea(c, i), 8)));
+    u64 v = mem_load(c, i->seg, insn_ea(c, i), 8);
+    struct f80 b;
+    if (likely(f80_from_f64_exact(v, &b)))
+        arith_exact(c, i, &e, b);
+    else
+        arith_operand(c, i, &e, fpn_f64(v));
 }
 static void arith_i32(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
-    arith_operand(c, i, &e, fpn_i64((i32)mem_load(c, i->seg, insn_ea(c, i), 4)));
+    arith_exact(c, i, &e, f80_from_i64((i32)mem_load(c, i->seg, insn_ea(c, i), 4)));
 }
 static void arith_i16(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
-    arith_operand(c, i, &e, fpn_i64((i16)mem_load(c, i->seg, insn_ea(c, i), 2)));
+    arith_exact(c, i, &e, f80_from_i64((i16)mem_load(c, i->seg, insn_ea(c, i), 2)));
 }
 #define PICK_ARITH(sfx, fn, p)                                                                                         \
     XPICK(F##p##ADD_##sfx) { return fn; }                                                                              \
@@ -125,7 +158,7 @@ INLINE void arith_regs(struct cpu *c, const struct insn *i, bool to_sti, unsigne
     if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n))
         x87_stack_fault(&e, false);
     else
-        r = arith(i->modrm >> 3 & 7, &e, x87_num(c, 0), x87_num(c, n));
+        r = arith80(i->modrm >> 3 & 7, &e, x87_get(&c->fpu, 0), x87_get(&c->fpu, n));
     finish(c, i, &e, to_sti ? n : 0, r, pops);
 }
 static void arith_st0(struct cpu *c, const struct insn *i) { arith_regs(c, i, false, 0); }
@@ -174,7 +207,7 @@ static void compare_eflags(struct cpu *c, const struct insn *i, bool quiet, unsi
     if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n))
         x87_stack_fault(&e, false);
     else
-        r = f80_compare(&e, x87_num(c, 0), x87_num(c, n), quiet);
+        r = f80_compare_fast(&e, x87_get(&c->fpu, 0), x87_get(&c->fpu, n), quiet);
     if (!(e.flags & ~e.masks & FX_IE))
         flags_set_arith(c, r == FP_UN ? FL_ZF | FL_PF | FL_CF : r == FP_EQ ? FL_ZF : r == FP_LT ? FL_CF : 0);
     if (pops && x87_delivers(&e)) x87_pop(&c->fpu);

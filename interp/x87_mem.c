@@ -3,6 +3,7 @@
 // images, FWAIT. SDM vol. 1 8.1.8-8.1.10, 8.3.1-8.3.2; vol. 2. A store's exceptions and pop come after the memory
 // write, so that a fault leaves no trace.
 #include <string.h>
+#include "cpu/fpu/fast80.h"
 #include "interp/x87.h"
 
 // ---- loads
@@ -23,13 +24,13 @@ X(FLD_Md)
 {
     struct fenv_x e = x87_begin(c);
     u32 v = (u32)mem_load(c, i->seg, insn_ea(c, i), 4);
-    push_loaded(c, i, &e, f80_from_f32(&e, v));
+    push_loaded(c, i, &e, f80_from_f32_fast(&e, v));
 }
 X(FLD_Mq)
 {
     struct fenv_x e = x87_begin(c);
     u64 v = mem_load(c, i->seg, insn_ea(c, i), 8);
-    push_loaded(c, i, &e, f80_from_f64(&e, v));
+    push_loaded(c, i, &e, f80_from_f64_fast(&e, v));
 }
 X(FLD_Mt)
 {
@@ -81,7 +82,7 @@ static void store_f32(struct cpu *c, const struct insn *i, bool pop)
     if (x87_empty(&c->fpu, 0))
         x87_stack_fault(&e, false);
     else
-        v = f80_to_f32(&e, x87_get(&c->fpu, 0));
+        v = f80_to_f32_fast(&e, x87_get(&c->fpu, 0));
     bool st = stores(&e, STOP_REAL);
     if (st) mem_store(c, i->seg, insn_ea(c, i), v, 4);
     end_store(c, i, &e, st, pop);
@@ -96,7 +97,7 @@ static void store_f64(struct cpu *c, const struct insn *i, bool pop)
     if (x87_empty(&c->fpu, 0))
         x87_stack_fault(&e, false);
     else
-        v = f80_to_f64(&e, x87_get(&c->fpu, 0));
+        v = f80_to_f64_fast(&e, x87_get(&c->fpu, 0));
     bool st = stores(&e, STOP_REAL);
     if (st) mem_store(c, i->seg, insn_ea(c, i), v, 8);
     end_store(c, i, &e, st, pop);

@@ -20,13 +20,6 @@ struct fenv_x fx_from_mxcsr(u32 mxcsr)
                            .sse = true};
 }
 
-struct fenv_x fx_from_fcw(u16 fcw)
-{
-    // The reserved encoding 01 behaves as 11 on the processors at hand; the manual leaves it open.
-    static const u8 prec[4] = {24, 64, 53, 64};
-    return (struct fenv_x){.rm = fcw >> 10 & 3, .pc = prec[fcw >> 8 & 3], .masks = fcw & FX_ALL};
-}
-
 struct fpn fpn_f80(struct f80 v)
 {
     unsigned e = v.se & 0x7FFF;

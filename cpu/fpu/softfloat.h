@@ -62,8 +62,13 @@ enum fp_rel { FP_LT = -1, FP_EQ = 0, FP_GT = 1, FP_UN = 2 };
 
 static inline bool fx_pre_fault(const struct fenv_x *e) { return (e->flags & ~e->masks & FX_PRE) != 0; }
 static inline bool fx_fault(const struct fenv_x *e) { return (e->flags & ~e->masks & FX_ALL) != 0; }
-struct fenv_x fx_from_mxcsr(u32 mxcsr); // with flags = MXCSR's
-struct fenv_x fx_from_fcw(u16 fcw);     // with flags = 0
+struct fenv_x fx_from_mxcsr(u32 mxcsr);          // with flags = MXCSR's
+static inline struct fenv_x fx_from_fcw(u16 fcw) // with flags = 0
+{
+    // The reserved precision 01 behaves as 11 on the processors at hand; the manual leaves it open.
+    unsigned pc = fcw >> 8 & 3;
+    return (struct fenv_x){.rm = fcw >> 10 & 3, .pc = pc == 0 ? 24 : pc == 2 ? 53 : 64, .masks = fcw & FX_ALL};
+}
 
 struct fpn fpn_f80(struct f80 v);
 struct fpn fpn_f32(u32 v);

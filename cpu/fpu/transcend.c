@@ -82,27 +82,38 @@ static struct wide wadd(struct wide a, struct wide b)
     return a;
 }
 
+// Next 64 bits of the quotient rem / d, rem < d, d normalized; Knuth's algorithm D with digits of 64 bits.
+static u64 div_digit(u128 *rem, u128 d)
+{
+    u64 d1 = (u64)(d >> 64), d0 = (u64)d, r1 = (u64)(*rem >> 64);
+    u64 q = r1 >= d1 ? ~0ull : (u64)(*rem / d1);
+    // rem * 2^64 - q * d as 192 bits: top:low; at most two corrections
+    u128 p0 = (u128)q * d0, p1 = (u128)q * d1 + (u64)(p0 >> 64);
+    u128 low = (*rem << 64) - ((p1 << 64) | (u64)p0);
+    bool borrow = (*rem << 64) < ((p1 << 64) | (u64)p0);
+    u64 top = r1 - (u64)(p1 >> 64) - borrow;
+    while (top) {
+        q--;
+        low += d;
+        top += low < d;
+    }
+    *rem = low;
+    return q;
+}
+
 static struct wide wdiv(struct wide a, struct wide b)
 {
     if (!a.sig) return a;
     struct wide r = {.exp = a.exp - b.exp, .sign = a.sign ^ b.sign};
-    u128 rem = a.sig;
-    bool carry = false;
-    if (rem < b.sig) {
-        carry = rem >> 127;
-        rem <<= 1;
+    bool ge = a.sig >= b.sig;
+    u128 rem = ge ? a.sig - b.sig : a.sig; // the quotient's integer bit is `ge`
+    u128 q = (u128)div_digit(&rem, b.sig) << 64;
+    q |= div_digit(&rem, b.sig);
+    r.sig = ge ? q >> 1 | (u128)1 << 127 | (q & 1) : q | (rem != 0);
+    if (ge)
+        r.sig |= rem != 0;
+    else
         r.exp--;
-    }
-    for (int i = 0; i < 128; i++) {
-        r.sig <<= 1;
-        if (carry || rem >= b.sig) {
-            rem -= b.sig;
-            r.sig |= 1;
-        }
-        carry = rem >> 127;
-        rem <<= 1;
-    }
-    r.sig |= rem != 0;
     return r;
 }
 
@@ -265,16 +276,20 @@ static unsigned reduce(struct fpn x, struct wide *r)
 static struct wide wsin(struct wide r, struct wide r2) { return wmul(r, series(r2, wide_inv_fact, 1, 2, 33)); }
 static struct wide wcos(struct wide r2) { return series(r2, wide_inv_fact, 0, 2, 34); }
 
-// Sine and cosine of a finite nonzero x, |x| < 2^63.
+// Sine and cosine of a finite nonzero x, |x| < 2^63; either may be NULL.
 static void sin_cos(struct fpn x, struct wide *s, struct wide *c)
 {
     struct wide r;
     unsigned k = reduce(x, &r);
-    struct wide r2 = wneg(wmul(r, r)), sn = wsin(r, r2), cs = wcos(r2);
-    *s = k & 1 ? cs : sn;
-    *c = k & 1 ? sn : cs;
-    s->sign ^= (k >> 1) ^ x.sign;
-    c->sign ^= (k == 1 || k == 2);
+    struct wide r2 = wneg(wmul(r, r));
+    if (s) {
+        *s = k & 1 ? wcos(r2) : wsin(r, r2);
+        s->sign ^= (k >> 1) ^ x.sign;
+    }
+    if (c) {
+        *c = k & 1 ? wsin(r, r2) : wcos(r2);
+        c->sign ^= (k == 1 || k == 2);
+    }
 }
 
 // True if the operand alone decides: *r is the result, unless *partial.
@@ -310,20 +325,20 @@ struct f80_pair f80_sincos(struct fenv_x *e, struct fpn a, bool *partial)
 struct f80 f80_sin(struct fenv_x *e, struct fpn a, bool *partial)
 {
     struct f80 r;
-    struct wide s, c;
+    struct wide s;
     if (trig_special(e, a, partial, &r)) return r;
     if (a.cls == FP_ZERO_) return pack_special(e, FP_ZERO_, a.sign);
-    sin_cos(a, &s, &c);
+    sin_cos(a, &s, NULL);
     return pack(e, s, false);
 }
 
 struct f80 f80_cos(struct fenv_x *e, struct fpn a, bool *partial)
 {
     struct f80 r;
-    struct wide s, c;
+    struct wide c;
     if (trig_special(e, a, partial, &r)) return r;
     if (a.cls == FP_ZERO_) return F80_ONE;
-    sin_cos(a, &s, &c);
+    sin_cos(a, NULL, &c);
     return pack(e, c, false);
 }
 

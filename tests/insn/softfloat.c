@@ -6,6 +6,7 @@
 #include "tests/check.h"
 #include "cpu/fpu/softfloat.h"
 #include "cpu/fpu/fast.h"
+#include "cpu/fpu/fast80.h"
 #include "tests/insn/softfloat_ref.h"
 
 static u64 rng_state;
@@ -36,36 +37,6 @@ static const u64 edge64[] = {
     0x2000000000000000, 0x3FDFFFFFFFFFFFFF, 0x0008000000000000, 0xC004000000000000, 0x47EFFFFFE0000000,
     0x47EFFFFFF0000000, 0x380FFFFFFFFFFFFF, 0x3810000000000000, 0x36A0000000000000, 0x3690000000000000,
     0x380FFFFFE0000000};
-
-static u32 random32(void)
-{
-    u64 r = rnd();
-    u32 v = edge32[r % ARRAY_LEN(edge32)];
-    switch (r >> 32 & 3) {
-    case 0: return v;
-    case 1: return v ^ 1u << (r >> 40 & 31);
-    case 2: return (u32)rnd();
-    default: return (u32)(rnd() & 0x807FFFFF) | (u32)(120 + (r >> 40 & 15)) << 23;
-    }
-}
-static u64 random64(void)
-{
-    u64 r = rnd();
-    u64 v = edge64[r % ARRAY_LEN(edge64)];
-    switch (r >> 32 & 3) {
-    case 0: return v;
-    case 1: return v ^ 1ull << (r >> 40 & 63);
-    case 2: return rnd();
-    default: return (rnd() & 0x800FFFFFFFFFFFFF) | (u64)(1015 + (r >> 40 & 15)) << 52;
-    }
-}
-
-static int mismatches;
-static bool same80(struct f80 a, struct f80 b) { return a.m == b.m && a.se == b.se; }
-
-#if defined(__x86_64__) || defined(__i386__)
-#include <signal.h>
-#include <ucontext.h>
 
 static const struct f80 edge80[] = {
     {0, 0},
@@ -139,6 +110,36 @@ static struct f80 random80(void)
     default: return (struct f80){rnd() | 1ull << 63, (u16)(0x3FF0 + (r >> 16 & 0x801F))};
     }
 }
+
+static u32 random32(void)
+{
+    u64 r = rnd();
+    u32 v = edge32[r % ARRAY_LEN(edge32)];
+    switch (r >> 32 & 3) {
+    case 0: return v;
+    case 1: return v ^ 1u << (r >> 40 & 31);
+    case 2: return (u32)rnd();
+    default: return (u32)(rnd() & 0x807FFFFF) | (u32)(120 + (r >> 40 & 15)) << 23;
+    }
+}
+static u64 random64(void)
+{
+    u64 r = rnd();
+    u64 v = edge64[r % ARRAY_LEN(edge64)];
+    switch (r >> 32 & 3) {
+    case 0: return v;
+    case 1: return v ^ 1ull << (r >> 40 & 63);
+    case 2: return rnd();
+    default: return (rnd() & 0x800FFFFFFFFFFFFF) | (u64)(1015 + (r >> 40 & 15)) << 52;
+    }
+}
+
+static int mismatches;
+static bool same80(struct f80 a, struct f80 b) { return a.m == b.m && a.se == b.se; }
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <signal.h>
+#include <ucontext.h>
 
 struct host87 {
     u16 sw;
@@ -596,7 +597,8 @@ HOST_SSE2(host_cvtsi2sd64, u64, "movq %%xmm1, %%rax\n\txorps %%xmm0, %%xmm0\n\tc
     HOST_SSE2(host_roundsd##n, u64, "roundsd $" #n ", %%xmm1, %%xmm0")
 ROUND_OP(0)
 ROUND_OP(1)
-ROUND_OP(2) ROUND_OP(3) ROUND_OP(4) ROUND_OP(8) ROUND_OP(12)
+ROUND_OP(2)
+ROUND_OP(3) ROUND_OP(4) ROUND_OP(8) ROUND_OP(12)
 
     static void check_sse(const char *name, u32 mxcsr, u64 a, u64 b, u64 got, struct fenv_x *e, u64 want)
 {
@@ -743,6 +745,43 @@ static void fast_paths(void)
     CHECK_EQ(mismatches, 0);
 }
 
+#define FAST80_RUN(T, fast, soft, same)                                                                                \
+    do {                                                                                                               \
+        struct fenv_x e = fx_from_fcw(cw), f = e;                                                                      \
+        T x = fast, y = soft;                                                                                          \
+        if (!(same) || e.flags != f.flags || e.c1 != f.c1) {                                                           \
+            if (mismatches++ < 10)                                                                                     \
+                printf("# " #fast " cw=%03x %04x:%016" PRIx64 " %04x:%016" PRIx64 "\n", cw, a.se, a.m, b.se, b.m);     \
+        }                                                                                                              \
+    } while (0)
+static void fast80_paths(void)
+{
+    mismatches = 0;
+    rng_state = 55555ull;
+    for (int i = 0; i < 200000; i++) {
+        struct f80 a = random80(), b = random80();
+        if (i & 1) b.se = (u16)((a.se & 0x7FFF) + (rnd() & 0x803F));
+        u32 s = random32();
+        u64 d = random64();
+        u16 cw = i & 7 ? 0x37F : (u16)(0x340 | (rnd() & 0xD3F));
+        FAST80_RUN(struct f80, f80_addsub_fast(&e, a, b, false), f80_add(&f, fpn_f80(a), fpn_f80(b)), same80(x, y));
+        FAST80_RUN(struct f80, f80_addsub_fast(&e, a, b, true), f80_sub(&f, fpn_f80(a), fpn_f80(b)), same80(x, y));
+        FAST80_RUN(struct f80, f80_mul_fast(&e, a, b), f80_mul(&f, fpn_f80(a), fpn_f80(b)), same80(x, y));
+        FAST80_RUN(struct f80, f80_div_fast(&e, a, b), f80_div(&f, fpn_f80(a), fpn_f80(b)), same80(x, y));
+        FAST80_RUN(int, f80_compare_fast(&e, a, b, i & 2), f80_compare(&f, fpn_f80(a), fpn_f80(b), i & 2), x == y);
+        FAST80_RUN(struct f80, f80_from_f32_fast(&e, s), f80_from_f32(&f, s), same80(x, y));
+        FAST80_RUN(struct f80, f80_from_f64_fast(&e, d), f80_from_f64(&f, d), same80(x, y));
+        FAST80_RUN(u32, f80_to_f32_fast(&e, a), f80_to_f32(&f, a), x == y);
+        FAST80_RUN(u64, f80_to_f64_fast(&e, a), f80_to_f64(&f, a), x == y);
+        b = (struct f80){a.m | (rnd() & 1 ? 0x400 : 0x8000000000), (u16)(0x3FFF + (rnd() & 0x8001))};
+        b.m &= rnd() & 1 ? ~0x3FFull : ~0x7FFFFFFFFFull;
+        b.m |= 1ull << 63;
+        FAST80_RUN(u32, f80_to_f32_fast(&e, b), f80_to_f32(&f, b), x == y);
+        FAST80_RUN(u64, f80_to_f64_fast(&e, b), f80_to_f64(&f, b), x == y);
+    }
+    CHECK_EQ(mismatches, 0);
+}
+
 static void reference_values(void)
 {
     mismatches = 0;
@@ -771,6 +810,7 @@ static void reference_values(void)
 
 static const struct check_test tests[] = {
     TEST(fast_paths),
+    TEST(fast80_paths),
     TEST(reference_values),
 #if defined(__x86_64__) || defined(__i386__)
     TEST(x87_add),

@@ -287,7 +287,7 @@ static bool same_image(const u8 *bytes, const u8 *got, u8 *want)
         return false;
     }
     // AMD's processors lose the pointers in a task switch of the host.
-    if (memcmp(got + 12, want + 12, 16) && ld32(want + 12)) return false;
+    if (memcmp(got + 12, want + 12, 16) && ld32(want + 12) && ld16(want + 16)) return false;
     return ld16(got) == ld16(want) && !((ld16(got + 4) ^ ld16(want + 4)) & sw) && ld16(got + 8) == ld16(want + 8);
 }
 
