@@ -66,8 +66,8 @@ struct vga {
 };
 
 INLINE bool vga_vbe_on(const struct vga *v) { return v->vbe[VBE_ENABLE] & VBE_ENABLED; }
-// Linear memory behind the A0000h window: VBE with chain 4.
-INLINE bool vga_linear(const struct vga *v) { return vga_vbe_on(v) && (v->sr[4] & 8); }
+// Linear memory behind the A0000h window, whatever the sequencer says: all VBE modes but the planar one.
+INLINE bool vga_linear(const struct vga *v) { return vga_vbe_on(v) && v->vbe[VBE_BPP] != 4; }
 INLINE void vga_touch(struct vga *v, u32 at, u32 len)
 {
     for (u32 g = at >> VGA_GRAIN; g <= (at + len - 1) >> VGA_GRAIN; g++) v->dirty[g] = 1;

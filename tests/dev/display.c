@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Key names, typing queue, screendump files, and (for display.sh) a little machine that is only a screen:
+// Key names, typing queue, screendump files, and (for tests/cli/display) a little machine that is only a screen:
 //   display show KIND[=ARG] SECONDS KEYLOG   opens the display on a text screen and writes the keys and mouse moves it
 //   gets to KEYLOG
 #include <time.h>

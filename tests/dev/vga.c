@@ -579,6 +579,8 @@ static void vbe_modes(void)
     CHECK_EQ(px(0, 100), 0x123456);
     CHECK_EQ(bus_load(&bus, 0xa4000, 4), 0xff123456);
     CHECK(!update(false));
+    out_ix(0x3c4, 4, 6);
+    CHECK_EQ(bus_load(&bus, 0xa4000, 4), 0xff123456); // the sequencer has no say
     vbe(8, 8), vbe(9, 100);
     update(false);
     CHECK_EQ(px(0, 0), 0);
