@@ -127,7 +127,6 @@ static void task_transfer(struct cpu *c, u16 sel, const struct desc *d, enum tas
     if (type != SYS_TSS16 && type != SYS_TSS32) seg_fault(c, EXC_GP, tss);
     if (!(t.attr & SEG_P)) seg_fault(c, EXC_NP, tss);
     task_switch(c, tss, &t, why, false, 0);
-    if (c->gpr[R_RIP] > c->seg[S_CS].limit) cpu_raise_err(c, EXC_GP, 0);
 }
 
 // What stands behind a far pointer that is no code segment; returns for call gates only.
@@ -386,7 +385,6 @@ static void iret_task(struct cpu *c)
     if ((type & ~8u) != (SYS_TSS32_BUSY & ~8u)) seg_fault(c, EXC_TS, link);
     if (!(d.attr & SEG_P)) seg_fault(c, EXC_NP, link);
     task_switch(c, link, &d, TASK_IRET, false, 0);
-    if (c->gpr[R_RIP] > c->seg[S_CS].limit) cpu_raise_err(c, EXC_GP, 0);
 }
 
 // From ring 0 to virtual-8086 mode (SDM vol. 3 20.2.1).

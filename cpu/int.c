@@ -112,7 +112,6 @@ static void through_task_gate(struct cpu *c, u16 sel, const struct event *e)
     // The image of EFLAGS in the old TSS has RF set for faults.
     c->eflags |= e->flags & FL_RF;
     task_switch(c, sel, &d, TASK_INT, e->has_err, e->err);
-    if (c->gpr[R_RIP] > c->seg[S_CS].limit) cpu_raise_err(c, EXC_GP, c->exc_ext);
 }
 
 static void read_handler(struct cpu *c, const struct gate *g, struct desc *cs)

@@ -2,6 +2,7 @@
 // Task-state segments: stack pointers of inner levels, I/O permission, and the hardware task switch with 16- and 32-bit
 // TSSs. SDM vol. 3 chapter 7 (7.3 for the steps, table 7-1 for checks and error codes), vol. 1 19.5.2 for the I/O map.
 #include "cpu/access.h"
+#include "cpu/decode.h"
 #include "cpu/flags.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
@@ -198,12 +199,12 @@ void task_switch(struct cpu *c, u16 tss_sel, const struct desc *d, enum task_why
     }
     if (why != TASK_IRET) set_busy(c, tss_sel, true);
     tr.attr |= TSS_BUSY;
-    c->cur = NULL; // the new task's RIP is not to be wound back
     seg_install(c, S_TR, tss_sel, &tr);
     c->cr0 |= CR0_TS;
     c->dr[7] &= ~(u64)0x155; // L0-L3 and LE are the old task's
     for (unsigned i = 0; i < 8; i++) c->gpr[i] = t.reg[i];
-    c->gpr[R_RIP] = t.ip;
+    // A fault from here on winds RIP back by the instruction's length: it must come out at the new task's.
+    c->gpr[R_RIP] = (u64)t.ip + (c->cur ? c->cur->len : 0);
     c->cpl = t.flags & FL_VM ? 3 : t.seg[S_CS] & 3;
     sys_set_eflags(c, t.flags, ~0u);
     for (unsigned i = S_ES; i <= S_GS; i++) {
@@ -222,6 +223,8 @@ void task_switch(struct cpu *c, u16 tss_sel, const struct desc *d, enum task_why
         u64 sp = frame_commit(c, &f);
         c->gpr[R_RSP] = c->seg[S_SS].attr & SEG_DB ? (u32)sp : (c->gpr[R_RSP] & ~(u64)0xffff) | (sp & 0xffff);
     }
+    if (t.ip > c->seg[S_CS].limit) cpu_raise_err(c, EXC_GP, c->exc_ext);
+    c->gpr[R_RIP] = t.ip;
     if (t.trap) { // debug trap before the new task's first instruction
         c->dr6_pending |= 1 << 15;
         c->attn |= ATTN_TRAP;

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+// Delivery of interrupts and exceptions, IRET. Expected frames and error codes from the SDM, sections named at each
+// test.
+#include "tests/insn/machine.h"
+
+static void set_gate(struct machine *m, unsigned v, u64 d) { poke(m, IDT + 8 * v, d, 8); }
+static void set_gate64(struct machine *m, unsigned v, u16 sel, u64 off, unsigned access, unsigned ist)
+{
+    poke(m, IDT + 16 * v, gate(sel, (u32)off, access, ist), 8);
+    poke(m, IDT + 16 * v + 8, off >> 32, 8);
+}
+
+// vol. 3 20.1.4
+static void real_mode(void)
+{
+    struct machine *m = machine_new("max");
+    struct cpu *c = m->c;
+    RUNS(c, seg_load(c, S_SS, 0x900));
+    RUNS(c, far_jmp(c, 0x700, 0x10, 2));
+    c->gpr[R_RSP] = 0xffff0002;
+    c->eflags = FL_R1 | FL_IF | FL_TF | FL_CF | FL_AC;
+    poke(m, 0x21 * 4, 0x12345678, 4);
+    RUNS(c, int_soft(c, 0x21, INT_SOFT));
+    CHECK_EQ(c->seg[S_CS].sel, 0x1234);
+    CHECK_EQ(c->gpr[R_RIP], 0x5678);
+    CHECK_EQ(c->gpr[R_RSP], 0xfffffffc); // SP wraps at 64 KB, the upper half stays
+    CHECK_EQ(peek(m, 0x9000 + 0xfffc, 2), 0x10);
+    CHECK_EQ(peek(m, 0x9000 + 0xfffe, 2), 0x700);
+    CHECK_EQ(peek(m, 0x9000, 2), FL_R1 | FL_IF | FL_TF | FL_CF);
+    CHECK_EQ(c->eflags, FL_R1 | FL_CF);
+    RUNS(c, far_iret(c, 2));
+    CHECK_EQ(c->seg[S_CS].sel, 0x700);
+    CHECK_EQ(c->gpr[R_RIP], 0x10);
+    CHECK_EQ(c->eflags, FL_R1 | FL_IF | FL_TF | FL_CF);
+    c->idt_limit = 0x82;
+    CHECK_EQ(TRY(c, int_soft(c, 0x21, INT_SOFT)), EXC_GP);
+    CHECK_EQ(TRY(c, int_soft(c, 0x20, INT_SOFT)), EXC_GP); // needs up to 83h
+    machine_free(m);
+}
+
+// vol. 3 6.12.1: same level; vol. 2 INT: gate checks and their codes.
+static void same_level(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    set_gate(m, 14, gate(K_CS, 0x12340, 0x8e, 0));
+    set_gate(m, 15, gate(K_CS, 0x12340, 0x8f, 0));
+    c->eflags = FL_R1 | FL_IF | FL_TF | FL_NT | FL_ZF;
+    RUNS(c, int_deliver(c, 14, INT_FAULT, true, 0xabc));
+    CHECK_EQ(c->gpr[R_RSP], 0x9000 - 16);
+    CHECK_EQ(peek(m, 0x8ff0, 4), 0xabc);
+    CHECK_EQ(peek(m, 0x8ff4, 4), 0x7000);
+    CHECK_EQ(peek(m, 0x8ff8, 4), K_CS);
+    CHECK_EQ(peek(m, 0x8ffc, 4), FL_R1 | FL_IF | FL_TF | FL_NT | FL_ZF | FL_RF); // fault: RF is set
+    CHECK_EQ(c->eflags, FL_R1 | FL_ZF);
+    CHECK_EQ(c->gpr[R_RIP], 0x12340);
+    c->eflags |= FL_IF;
+    RUNS(c, int_deliver(c, 15, INT_HW, false, 0));
+    CHECK_EQ(c->eflags, FL_R1 | FL_ZF | FL_IF);                          // trap gate: IF stays
+    CHECK_EQ(peek(m, 0x8fec, 4), FL_R1 | FL_ZF | FL_IF);                 // no RF: not a fault
+    RAISES(c, int_deliver(c, 32, INT_HW, false, 0), EXC_GP, 32 * 8 + 3); // type 0; EXT, IDT
+    RAISES(c, int_deliver(c, 32, INT_SOFT, false, 0), EXC_GP, 32 * 8 + 2);
+    set_gate(m, 32, gate(K_CS, 0, 0x0e, 0));
+    RAISES(c, int_deliver(c, 32, INT_HW, false, 0), EXC_NP, 32 * 8 + 3);
+    c->idt_limit = 32 * 8 + 6;
+    RAISES(c, int_deliver(c, 32, INT_HW, false, 0), EXC_GP, 32 * 8 + 3);
+    c->idt_limit = 0x7ff;
+    set_gate(m, 33, gate(0, 0, 0x8e, 0));
+    RAISES(c, int_deliver(c, 33, INT_HW, false, 0), EXC_GP, 1);
+    set_gate(m, 33, gate(K_DS, 0, 0x8e, 0));
+    RAISES(c, int_deliver(c, 33, INT_HW, false, 0), EXC_GP, K_DS | 1);
+    set_gate(m, 33, gate(0x200, 0, 0x8e, 0));
+    RAISES(c, int_deliver(c, 33, INT_SOFT, false, 0), EXC_GP, 0x200);
+    set_desc(m, SPARE, descriptor(0, 0xfff, 0x401a));
+    set_gate(m, 33, gate(SPARE, 0, 0x8e, 0));
+    RAISES(c, int_deliver(c, 33, INT_HW, false, 0), EXC_NP, SPARE | 1);
+    set_gate(m, 33, gate(K_CS, 0x1234, 0x86, 0)); // 16-bit gate
+    c->gpr[R_RSP] = 0x9000;
+    RUNS(c, int_deliver(c, 33, INT_HW, false, 0));
+    CHECK_EQ(c->gpr[R_RSP], 0x8ffa);
+    machine_free(m);
+}
+
+// vol. 3 6.12.1, 6.12.1.1: to ring 0 and back; privilege of software interrupts.
+static void inner_level(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    set_gate(m, 0x80, gate(K_CS, 0x12340, 0xee, 0));
+    set_gate(m, 0x81, gate(K_CS, 0x12340, 0x8e, 0));
+    to_user(m);
+    RAISES(c, int_soft(c, 0x81, INT_SOFT), EXC_GP, 0x81 * 8 + 2);
+    c->eflags = FL_R1 | FL_IF;
+    c->gpr[R_RIP] = 0x7002;
+    RUNS(c, int_soft(c, 0x80, INT_SOFT));
+    CHECK_EQ(c->cpl, 0);
+    CHECK_EQ(c->gpr[R_RSP], STACK0 - 20);
+    static const u32 want[] = {0x7002, U_CS, FL_R1 | FL_IF, STACK3, U_DS};
+    for (unsigned i = 0; i < 5; i++) CHECK_EQ(peek(m, STACK0 - 20 + 4 * i, 4), want[i]);
+    CHECK_EQ(c->seg[S_SS].sel, K_DS);
+    CHECK_EQ(c->seg[S_DS].sel, U_DS); // stays
+    RUNS(c, far_iret(c, 4));
+    CHECK_EQ(c->cpl, 3);
+    CHECK_EQ(c->gpr[R_RSP], STACK3);
+    CHECK_EQ(c->gpr[R_RIP], 0x7002);
+    CHECK_EQ(c->eflags, FL_R1 | FL_IF);
+    // a hardware interrupt ignores the gate's DPL
+    RUNS(c, int_deliver(c, 0x81, INT_HW, false, 0));
+    CHECK_EQ(c->cpl, 0);
+    RUNS(c, far_iret(c, 4));
+    // ring 3 cannot raise its IOPL, nor set IF, by IRET
+    poke(m, STACK3 - 12, 0x7002, 4);
+    poke(m, STACK3 - 8, U_CS, 4);
+    poke(m, STACK3 - 4, FL_IOPL | FL_CF, 4);
+    c->gpr[R_RSP] = STACK3 - 12;
+    RUNS(c, far_iret(c, 4));
+    CHECK_EQ(c->eflags, FL_R1 | FL_IF | FL_CF);
+    // TSS too small, SS not right
+    c->seg[S_TR].limit = 8;
+    RAISES(c, int_deliver(c, 0x81, INT_HW, false, 0), EXC_TS, TR_SEL | 1);
+    c->seg[S_TR].limit = 0x67;
+    poke(m, TSS + 8, U_DS, 2);
+    RAISES(c, int_deliver(c, 0x81, INT_HW, false, 0), EXC_TS, (U_DS & ~3) | 1);
+    machine_free(m);
+}
+
+// vol. 2 IRET: checks.
+static void iret_checks(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    c->gpr[R_RSP] = 0x8fe0;
+    static const struct {
+        u32 cs, ss;
+        int vector;
+        u32 err;
+    } t[] = {{0, 0, EXC_GP, 0},          {0x200, 0, EXC_GP, 0x200},  {K_DS, 0, EXC_GP, K_DS},
+             {U_CS, 0, EXC_GP, 0},       {U_CS, K_DS, EXC_GP, K_DS}, {U_CS, 0x203, EXC_GP, 0x200},
+             {U_CS, U_CS, EXC_GP, 0x18}, {K_CS | 1, 0, EXC_GP, K_CS}};
+    for (volatile unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        poke(m, 0x8fe0, 0x7000, 4);
+        poke(m, 0x8fe4, t[i].cs, 4);
+        poke(m, 0x8fe8, FL_R1, 4);
+        poke(m, 0x8fec, STACK3, 4);
+        poke(m, 0x8ff0, t[i].ss, 4);
+        RAISES(c, far_iret(c, 4), t[i].vector, t[i].err);
+        CHECK_EQ(c->gpr[R_RSP], 0x8fe0);
+    }
+    // NMIs are unblocked even by an IRET that faults (vol. 3 6.7.1)
+    c->nmi_blocked = true;
+    poke(m, 0x8fe4, 0, 4);
+    RAISES(c, far_iret(c, 4), EXC_GP, 0);
+    CHECK(!c->nmi_blocked);
+    machine_free(m);
+}
+
+// vol. 3 20.2, 20.3: virtual-8086 mode, in and out; VME.
+static void to_v86(struct machine *m, u32 fl)
+{
+    struct cpu *c = m->c;
+    static const u32 frame[] = {0x100, 0x700, 0, 0xfff0, 0x900, 0x111, 0x222, 0x333, 0x444};
+    c->gpr[R_RSP] = 0x8f00;
+    for (unsigned i = 0; i < 9; i++) poke(m, 0x8f00 + 4 * i, i == 2 ? fl | FL_VM | FL_R1 : frame[i], 4);
+    RUNS(c, far_iret(c, 4));
+}
+static void v86(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    set_gate(m, 0x80, gate(K_CS, 0x12340, 0xee, 0));
+    to_v86(m, FL_IF);
+    CHECK_EQ(c->cpl, 3);
+    CHECK_EQ(c->mode & (MODE_VM | MODE_CODE | MODE_USER), MODE_VM | MODE_16 | MODE_USER);
+    CHECK_EQ(c->seg[S_GS].base, 0x4440);
+    CHECK_EQ(c->seg[S_GS].limit, 0xffff);
+    CHECK_EQ(c->gpr[R_RSP], 0xfff0);
+    RAISES(c, int_soft(c, 0x80, INT_SOFT), EXC_GP, 0); // IOPL 0
+    RUNS(c, int_deliver(c, 0x80, INT_HW, false, 0));
+    CHECK_EQ(c->gpr[R_RSP], STACK0 - 36);
+    static const u32 want[] = {0x100, 0x700, FL_IF | FL_VM | FL_R1, 0xfff0, 0x900, 0x111, 0x222, 0x333, 0x444};
+    for (unsigned i = 0; i < 9; i++) CHECK_EQ(peek(m, STACK0 - 36 + 4 * i, 4), want[i]);
+    CHECK_EQ(c->cpl, 0);
+    CHECK(!(c->eflags & FL_VM) && !c->seg[S_GS].usable && !c->seg[S_DS].usable);
+    to_v86(m, FL_IF | FL_IOPL);
+    RUNS(c, int_soft(c, 0x80, INT_SOFT)); // IOPL 3, no VME
+    CHECK_EQ(c->cpl, 0);
+    set_gate(m, 0x80, gate(U_CS, 0x12340, 0xee, 0)); // a handler that is not in ring 0
+    to_v86(m, FL_IF | FL_IOPL);
+    RAISES(c, int_soft(c, 0x80, INT_SOFT), EXC_GP, U_CS & ~3);
+    machine_free(m);
+}
+
+static void vme(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    RUNS(c, sys_write_cr(c, 4, CR4_VME));
+    // bitmap below the I/O map: vector 21h to the 8086 handler, 80h to the monitor
+    poke(m, TSS + 0x66, 0x88, 2);
+    poke(m, TSS + 0x68 + 0x80 / 8, 1, 1);
+    poke(m, 0x21 * 4, 0x12345678, 4);
+    to_v86(m, FL_VIF | FL_IF);
+    RUNS(c, int_soft(c, 0x21, INT_SOFT));
+    CHECK(c->eflags & FL_VM);
+    CHECK_EQ(c->seg[S_CS].sel, 0x1234);
+    CHECK_EQ(c->gpr[R_RSP], 0xffea);
+    CHECK_EQ(peek(m, 0x9000 + 0xffee, 2), FL_IF | FL_IOPL | FL_R1); // VIF shown as IF, IOPL 3
+    CHECK(!(c->eflags & FL_VIF) && (c->eflags & FL_IF));
+    RAISES(c, int_soft(c, 0x80, INT_SOFT), EXC_GP, 0);
+    RUNS(c, far_iret(c, 2)); // IF goes to VIF
+    CHECK_EQ(c->seg[S_CS].sel, 0x700);
+    CHECK(c->eflags & FL_VIF);
+    RAISES(c, far_iret(c, 4), EXC_GP, 0); // 32-bit IRET: not with IOPL < 3
+    c->eflags |= FL_VIP;
+    c->gpr[R_RSP] = 0xffea;
+    RAISES(c, far_iret(c, 2), EXC_GP, 0); // VIP and IF
+    machine_free(m);
+}
+
+// vol. 3 6.14: long mode.
+static void long_mode(void)
+{
+    struct machine *m = machine_long("max");
+    struct cpu *c = m->c;
+    c->idt_limit = 0xfff;
+    set_gate64(m, 14, K_CS64, 0xffffffff80001000, 0x8e, 0);
+    set_gate64(m, 8, K_CS64, 0x7100, 0x8e, 3);
+    set_gate64(m, 0x80, K_CS64, 0x7100, 0xee, 0);
+    c->gpr[R_RSP] = 0x9007;
+    c->eflags = FL_R1 | FL_IF;
+    RUNS(c, int_deliver(c, 14, INT_FAULT, true, 7));
+    CHECK_EQ(c->gpr[R_RIP], 0xffffffff80001000);
+    CHECK_EQ(c->gpr[R_RSP], 0x9000 - 48); // aligned to 16, SS:RSP always pushed
+    static const u64 want[] = {7, 0x7000, K_CS64, FL_R1 | FL_IF | FL_RF, 0x9007, K_DS};
+    for (unsigned i = 0; i < 6; i++) CHECK_EQ(peek(m, 0x9000 - 48 + 8 * i, 8), want[i]);
+    CHECK_EQ(c->seg[S_SS].sel, K_DS);
+    c->gpr[R_RSP] += 8;
+    RUNS(c, far_iret(c, 8));
+    CHECK_EQ(c->gpr[R_RSP], 0x9007);
+    // IST
+    poke(m, TSS + 0x24 + 16, 0xb000, 8);
+    RUNS(c, int_deliver(c, 8, INT_FAULT, true, 0));
+    CHECK_EQ(c->gpr[R_RSP], 0xb000 - 48);
+    c->gpr[R_RSP] += 8;
+    RUNS(c, far_iret(c, 8));
+    // to ring 3 and in again
+    poke(m, 0x9100, 0x7000, 8);
+    poke(m, 0x9108, U_CS64, 8);
+    poke(m, 0x9110, FL_R1 | FL_IF, 8);
+    poke(m, 0x9118, STACK3, 8);
+    poke(m, 0x9120, U_DS, 8);
+    c->gpr[R_RSP] = 0x9100;
+    RUNS(c, far_iret(c, 8));
+    CHECK_EQ(c->cpl, 3);
+    RUNS(c, int_soft(c, 0x80, INT_SOFT));
+    CHECK_EQ(c->gpr[R_RSP], STACK0 - 40);
+    CHECK_EQ(c->seg[S_SS].sel, 0); // null with RPL = CPL
+    CHECK_EQ(peek(m, STACK0 - 8, 8), U_DS);
+    // null SS is a legal return to 64-bit ring 0 (vol. 3 6.14.4)
+    RUNS(c, int_deliver(c, 0x80, INT_HW, false, 0));
+    RUNS(c, far_iret(c, 8));
+    CHECK_EQ(c->cpl, 0);
+    RUNS(c, far_iret(c, 8));
+    CHECK_EQ(c->cpl, 3);
+    // wrong gates and stacks
+    set_gate64(m, 0x81, K_CS, 0x7100, 0xee, 0);
+    RAISES(c, int_soft(c, 0x81, INT_SOFT), EXC_GP, K_CS); // 32-bit segment
+    set_gate64(m, 0x81, K_CS64, 0x800000000000, 0xee, 0);
+    RAISES(c, int_soft(c, 0x81, INT_SOFT), EXC_GP, 0);
+    poke(m, TSS + 4, 0x800000000000, 8);
+    RAISES(c, int_deliver(c, 14, INT_FAULT, true, 0), EXC_SS, 1);
+    set_gate64(m, 0x81, K_CS64, 0x7100, 0xe6, 0); // 16-bit gate
+    RAISES(c, int_soft(c, 0x81, INT_SOFT), EXC_GP, 0x81 * 8 + 2);
+    machine_free(m);
+}
+
+// vol. 3 6.15 (#DF), table 6-5.
+static void double_fault(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    set_gate(m, EXC_DF, gate(K_CS, 0x5550, 0x8e, 0));
+    c->exc = EXC_GP, c->exc_has_err = true, c->exc_err = 0x10, c->exc_first = -1;
+    jmp_buf jb;
+    c->fault = &jb;
+    volatile int rounds = 0;
+    if (setjmp(jb)) rounds++;
+    if (c->exc >= 0) int_exception(c);
+    CHECK_EQ(rounds, 1); // #GP has no gate: #GP again, which makes #DF
+    CHECK_EQ(c->gpr[R_RIP], 0x5550);
+    CHECK_EQ(peek(m, c->gpr[R_RSP], 4), 0);
+    CHECK_EQ(peek(m, c->gpr[R_RSP] + 4, 4), 0x7000);
+    CHECK_EQ(c->exc_first, -1);
+    // #DB, then #GP: served one after the other
+    set_gate(m, EXC_GP, gate(K_CS, 0x6660, 0x8e, 0));
+    c->exc = EXC_DB, c->exc_has_err = false;
+    rounds = 0;
+    if (setjmp(jb)) rounds++;
+    if (c->exc >= 0) int_exception(c);
+    CHECK_EQ(c->gpr[R_RIP], 0x6660);
+    CHECK_EQ(peek(m, c->gpr[R_RSP], 4), 1 * 8 + 3);
+    // no gate for #GP nor #DF: shutdown
+    poke(m, IDT + 8 * EXC_DF, 0, 8);
+    poke(m, IDT + 8 * EXC_GP, 0, 8);
+    c->exc = EXC_GP, c->exc_has_err = true;
+    rounds = 0;
+    if (setjmp(jb)) rounds++;
+    if (c->exc >= 0) int_exception(c);
+    CHECK_EQ(rounds, 2);
+    CHECK_EQ(m->triple, 1);
+    CHECK_EQ(c->halt, CPU_SHUTDOWN);
+    c->fault = NULL;
+    machine_free(m);
+}
+
+// vol. 3 17.2, 17.3: DR6, RF, general detect.
+static void debug(void)
+{
+    struct machine *m = machine_protected("max");
+    struct cpu *c = m->c;
+    set_gate(m, EXC_DB, gate(K_CS, 0x5550, 0x8e, 0));
+    RUNS(c, sys_write_dr(c, 6, 0));
+    CHECK_EQ(c->dr[6], 0xffff0ff0);
+    RUNS(c, sys_write_dr(c, 7, 0xffffffff & ~0x2000));
+    CHECK_EQ(c->dr[7], 0xffff07ff);
+    RUNS(c, sys_write_dr(c, 0, 0x7000));
+    RUNS(c, sys_write_dr(c, 7, 0x00d00001 & ~0x00d00000)); // L0, execute
+    CHECK(c->attn & ATTN_DEBUG);
+    c->eflags |= FL_RF;
+    RUNS(c, debug_check_insn(c, 0x7000));
+    c->eflags &= ~FL_RF;
+    RUNS(c, debug_check_insn(c, 0x7001));
+    CHECK_EQ(TRY(c, debug_check_insn(c, 0x7000)), EXC_DB);
+    RUNS(c, (c->exc = EXC_DB, c->exc_has_err = false, int_exception(c)));
+    CHECK_EQ(c->dr[6], 0xffff0ff1);
+    CHECK(!(peek(m, c->gpr[R_RSP] + 8, 4) & FL_RF)); // the handler must set it (17.3.1.1)
+    // data breakpoint, 4 bytes, write
+    RUNS(c, sys_write_dr(c, 1, 0x3004));
+    RUNS(c, sys_write_dr(c, 7, 0xd << 20 | 4));
+    CHECK(c->tlb == &c->tlbs[TLBSET_NONE]);
+    RUNS(c, mem_store(c, S_DS, 0x3008, 1, 4));
+    RUNS(c, mem_load(c, S_DS, 0x3004, 4));
+    CHECK_EQ(c->dr6_pending, 0);
+    RUNS(c, mem_store(c, S_DS, 0x3007, 1, 1));
+    CHECK_EQ(c->dr6_pending, 2);
+    CHECK(c->attn & ATTN_TRAP);
+    c->dr6_pending = 0;
+    // general detect
+    RUNS(c, sys_write_dr(c, 7, 0x2000));
+    CHECK_EQ(TRY(c, sys_read_dr(c, 0)), EXC_DB);
+    RUNS(c, (c->exc = EXC_DB, c->exc_has_err = false, int_exception(c)));
+    CHECK_EQ(c->dr[7], 0x400); // GD is cleared
+    CHECK_EQ(c->dr[6] & 0x2000, 0x2000);
+    CHECK(peek(m, c->gpr[R_RSP] + 8, 4) & FL_RF);
+    // CR4.DE
+    RUNS(c, sys_read_dr(c, 4));
+    RUNS(c, sys_write_cr(c, 4, CR4_DE));
+    CHECK_EQ(TRY(c, sys_read_dr(c, 4)), EXC_UD);
+    c->cpl = 3;
+    RAISES(c, sys_read_dr(c, 0), EXC_GP, 0);
+    machine_free(m);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {TEST(real_mode),   TEST(same_level),   TEST(inner_level),
+                                              TEST(iret_checks), TEST(v86),          TEST(vme),
+                                              TEST(long_mode),   TEST(double_fault), TEST(debug)};
+    return check_main(argc, argv, tests, ARRAY_LEN(tests));
+}
