@@ -512,7 +512,9 @@ enum decode_status decode(const struct decoder *d, const u8 *bytes, unsigned n, 
     if (s.over) goto more;
     const struct pat *p = find(d, &x, map, opcode, modrm, has_modrm, code);
     if (!p) goto undefined;
-    if (p->op == OP_NOP && (x.rex & 1)) p++; // 90 with REX.B: the row behind NOP in this bucket is XCHG
+    // 90 with REX.B is XCHG, also behind F3: its row comes after PAUSE and NOP in this bucket.
+    if (x.rex & 1)
+        while (p->op == OP_PAUSE || p->op == OP_NOP) p++;
     i->op = p->op;
     i->pfx = x.pfx | (x.rex & 0x40 ? PFX_REX : 0) | (x.rex & 8 ? PFX_W : 0);
     i->asz = code == MODE_64 ? (x.pfx & PFX_67 ? 4 : 8) : (code == MODE_32) != !!(x.pfx & PFX_67) ? 4 : 2;
