@@ -25,7 +25,7 @@ u32 flags_arith(const struct cpu *c)
         break;
     case CC_INC: fl = ((d & 15) == 0 ? FL_AF : 0) | (d == (u64)1 << msb ? FL_OF : 0); break;
     case CC_DEC: fl = ((d & 15) == 15 ? FL_AF : 0) | (d == ((u64)1 << msb) - 1 ? FL_OF : 0); break;
-    case CC_SHIFT: fl = (s & 2) ? FL_OF : 0; break;
+    case CC_SHIFT: fl = (s & 2 ? FL_OF : 0) | (s & 4 ? FL_AF : 0); break;
     default: break; // CC_LOGIC
     }
     if (flags_cf(c)) fl |= FL_CF;

@@ -5,7 +5,7 @@
 //   CC_SUB    dst = result, src = second operand (the first is dst + src)      CC_SBB  the same, borrow-in was 1
 //   CC_LOGIC  dst = result: CF, OF, AF are 0
 //   CC_INC, CC_DEC  dst = result, src = CF before (0 or 1)
-//   CC_SHIFT  dst = result, src = CF | OF << 1: shifts, multiplies; AF is 0
+//   CC_SHIFT  dst = result, src = CF | OF << 1 | AF << 2: shifts and what else gives CF and OF in its own way
 //   CC_EFLAGS the flags are in eflags itself: rotates, bit tests, whatever computes them at once
 // Undefined flags follow what the record gives; both engines do the same.
 #pragma once

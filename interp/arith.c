@@ -220,41 +220,39 @@ ADX_FORM(adox, FL_OF, 8)
 XPICK(ADCX_GyEy) { return i->osz == 8 ? adcx_8 : adcx_4; }
 XPICK(ADOX_GyEy) { return i->osz == 8 ? adox_8 : adox_4; }
 
-// ---- decimal adjustment
-INLINE void set_szp(struct cpu *c, u8 v, u32 others)
+// ---- decimal adjustment. Undefined flags are AMD's (Zen): those of the addition to AL, or to AX, that adjusts.
+INLINE u32 add_flags(u64 a, u64 b, int sign, unsigned n)
 {
-    flags_set_arith(c, others | (v ? 0 : FL_ZF) | (v & 0x80 ? FL_SF : 0) | (__builtin_parity(v) ? 0 : FL_PF));
+    u64 r = cut(a + (u64)sign * b, n), of = sign > 0 ? (a ^ r) & (b ^ r) : (a ^ b) & (a ^ r);
+    return (msb(of, n) ? FL_OF : 0) | (r ? 0 : FL_ZF) | (msb(r, n) ? FL_SF : 0) |
+           (__builtin_parity(r & 0xff) ? 0 : FL_PF);
 }
 INLINE void decimal_adjust(struct cpu *c, int sign)
 {
     u32 fl = flags_arith(c), out = 0;
-    u8 old = (u8)c->gpr[R_RAX], al = old;
-    if ((old & 15) > 9 || (fl & FL_AF)) {
-        // DAS sets CF also from the borrow of the first step (SDM, DAS)
-        if ((fl & FL_CF) || (sign < 0 && old < 6)) out |= FL_CF;
-        al += sign * 6;
-        out |= FL_AF;
+    u8 al = (u8)c->gpr[R_RAX], d = 0;
+    if ((al & 15) > 9 || (fl & FL_AF)) {
+        d = 6;
+        out = FL_AF;
+        if (sign < 0 && al < 6) out |= FL_CF; // the borrow of the first step (SDM, DAS)
     }
-    if (old > 0x99 || (fl & FL_CF)) {
-        al += sign * 0x60;
+    if (al > 0x99 || (fl & FL_CF)) {
+        d += 0x60;
         out |= FL_CF;
     }
-    *reg8(c, R_RAX) = al;
-    set_szp(c, al, out);
+    *reg8(c, R_RAX) = (u8)(al + sign * d);
+    flags_set_arith(c, out | add_flags(al, d, sign, 1));
 }
 X(DAA) { decimal_adjust(c, 1); }
 X(DAS) { decimal_adjust(c, -1); }
 INLINE void ascii_adjust(struct cpu *c, int sign)
 {
-    u32 out = 0;
     u16 ax = (u16)c->gpr[R_RAX];
-    if ((ax & 15) > 9 || (flags_arith(c) & FL_AF)) {
-        ax += sign * 0x106;
-        out = FL_AF | FL_CF;
-    }
-    ax &= 0xff0f;
-    reg_set16(c, R_RAX, ax);
-    set_szp(c, (u8)ax, out);
+    bool adjust = (ax & 15) > 9 || (flags_arith(c) & FL_AF);
+    u32 out = (adjust ? FL_AF | FL_CF : 0) | add_flags(ax, adjust ? 0x106 : 0, sign, 2);
+    if (adjust) ax += sign * 0x106;
+    reg_set16(c, R_RAX, ax & 0xff0f);
+    flags_set_arith(c, out);
 }
 X(AAA) { ascii_adjust(c, 1); }
 X(AAS) { ascii_adjust(c, -1); }
@@ -263,13 +261,13 @@ X(AAM_Ib)
     u8 al = (u8)c->gpr[R_RAX], b = (u8)i->imm;
     if (!b) cpu_raise(c, EXC_DE);
     reg_set16(c, R_RAX, (u16)(al / b << 8 | al % b));
-    set_szp(c, al % b, 0);
+    flags_set_arith(c, add_flags(al % b, 0, 1, 1));
 }
 X(AAD_Ib)
 {
-    u8 al = (u8)(c->gpr[R_RAX] + (c->gpr[R_RAX] >> 8) * (u8)i->imm);
-    reg_set16(c, R_RAX, al);
-    set_szp(c, al, 0);
+    u8 al = (u8)c->gpr[R_RAX], b = (u8)((u8)(c->gpr[R_RAX] >> 8) * (u8)i->imm), r = al + b;
+    reg_set16(c, R_RAX, r);
+    flags_record(c, CC_ADD, 0, r, b);
 }
 X(SALC) { *reg8(c, R_RAX) = flags_cf(c) ? 0xff : 0; }
 

@@ -47,31 +47,34 @@ BIT(BTS)
 BIT(BTR)
 BIT(BTC)
 
-// ---- scans. With a zero source BSF and BSR leave the destination (AMD APM vol. 3; Intel's processors too).
+// ---- scans. With a zero source BSF and BSR leave the destination (AMD APM vol. 3; Intel's processors too). The
+// undefined flags are AMD's (Zen): BSF and BSR take PF from the result, TZCNT and LZCNT leave OF, all others are
+// cleared.
+INLINE u32 parity_flag(u64 r) { return __builtin_parity(r & 0xff) ? 0 : FL_PF; }
 #define SCAN_FORMS(k, n)                                                                                               \
     FN(bsf_##n)                                                                                                        \
     {                                                                                                                  \
         u64 v = ld_e(c, i, n);                                                                                         \
         if (v) wr(c, i->reg, (u64)__builtin_ctzll(v), n);                                                              \
-        flags_change(c, FL_ZF, v ? 0 : FL_ZF);                                                                         \
+        flags_set_arith(c, v ? parity_flag((u64)__builtin_ctzll(v)) : FL_ZF | FL_PF);                                  \
     }                                                                                                                  \
     FN(bsr_##n)                                                                                                        \
     {                                                                                                                  \
         u64 v = ld_e(c, i, n);                                                                                         \
         if (v) wr(c, i->reg, 63 - (u64)__builtin_clzll(v), n);                                                         \
-        flags_change(c, FL_ZF, v ? 0 : FL_ZF);                                                                         \
+        flags_set_arith(c, v ? parity_flag(63 - (u64)__builtin_clzll(v)) : FL_ZF | FL_PF);                             \
     }                                                                                                                  \
     FN(tzcnt_##n)                                                                                                      \
     {                                                                                                                  \
         u64 v = ld_e(c, i, n), r = v ? (u64)__builtin_ctzll(v) : 8 * n;                                                \
         wr(c, i->reg, r, n);                                                                                           \
-        flags_change(c, FL_ZF | FL_CF, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF));                                             \
+        flags_change(c, FL_ARITH & ~FL_OF, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF));                                         \
     }                                                                                                                  \
     FN(lzcnt_##n)                                                                                                      \
     {                                                                                                                  \
         u64 v = ld_e(c, i, n), r = v ? (u64)__builtin_clzll(v) - (64 - 8 * n) : 8 * n;                                 \
         wr(c, i->reg, r, n);                                                                                           \
-        flags_change(c, FL_ZF | FL_CF, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF));                                             \
+        flags_change(c, FL_ARITH & ~FL_OF, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF));                                         \
     }                                                                                                                  \
     FN(popcnt_##n)                                                                                                     \
     {                                                                                                                  \

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: MIT
 // BMI1 and BMI2: SDM vol. 2 ANDN, BEXTR, BLSI, BLSMSK, BLSR, BZHI, PDEP, PEXT, RORX, SARX, SHLX, SHRX (MULX: muldiv.c).
-// VEX-coded, so #UD in real and virtual-8086 mode. AF and PF are undefined where flags change: AF is 0.
+// VEX-coded, so #UD in real and virtual-8086 mode (decided when decoded). Undefined flags are AMD's (Zen): PF by the
+// result, AF 0; BEXTR sets AF and clears SF.
 #include "interp/ops.h"
 
 #define BMI(name, fn)                                                                                                  \
-    FN(fn##_4)                                                                                                         \
-    {                                                                                                                  \
-        check_protected(c);                                                                                            \
-        fn(c, i, ld_e(c, i, 4), 4);                                                                                    \
-    }                                                                                                                  \
-    FN(fn##_8)                                                                                                         \
-    {                                                                                                                  \
-        check_protected(c);                                                                                            \
-        fn(c, i, ld_e(c, i, 8), 8);                                                                                    \
-    }                                                                                                                  \
+    FN(fn##_4) { fn(c, i, ld_e(c, i, 4), 4); }                                                                         \
+    FN(fn##_8) { fn(c, i, ld_e(c, i, 8), 8); }                                                                         \
     XPICK(name) { return i->osz == 8 ? fn##_8 : fn##_4; }
 #define BMI_BODY(fn) INLINE void fn(struct cpu *c, const struct insn *i, u64 v, unsigned n)
 
@@ -58,7 +51,7 @@ BMI_BODY(bextr)
     u64 r = start < 8 * n ? v >> start : 0;
     if (len < 8 * n) r &= ((u64)1 << len) - 1;
     wr(c, i->reg, r, n);
-    bmi_flags(c, r, false, n);
+    flags_set_arith(c, FL_AF | (r ? 0 : FL_ZF) | (__builtin_parity(r & 0xff) ? 0 : FL_PF));
 }
 BMI_BODY(pext)
 {

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Multiplication and division: SDM vol. 2 MUL, IMUL, DIV, IDIV, MULX. CF and OF say that the high half matters; SF, ZF,
-// PF, AF are undefined after multiplications and all six after divisions: see mul_flags() and div.
+// Multiplication and division: SDM vol. 2 MUL, IMUL, DIV, IDIV, MULX. CF and OF say that the high half matters.
+// Undefined flags are those of AMD's processors (Zen): a multiplication leaves SF, ZF, AF, PF, a division leaves CF and
+// OF, sets AF and clears the others.
 #include "interp/ops.h"
 
-INLINE void mul_flags(struct cpu *c, u64 lo, bool high, unsigned n)
-{
-    flags_record(c, CC_SHIFT, log2_size(n), lo, high ? 3 : 0);
-}
+INLINE void mul_flags(struct cpu *c, bool high) { flags_change(c, FL_CF | FL_OF, high ? FL_CF | FL_OF : 0); }
 // rDX:rAX (AX for bytes) gets the product.
 INLINE void set_pair(struct cpu *c, u64 lo, u64 hi, unsigned n)
 {
@@ -22,14 +20,14 @@ INLINE void mul(struct cpu *c, const struct insn *i, unsigned n)
     u128 r = (u128)rd(c, R_RAX, n) * ld_e(c, i, n);
     u64 lo = cut((u64)r, n), hi = cut((u64)(r >> 8 * n), n);
     set_pair(c, lo, hi, n);
-    mul_flags(c, lo, hi != 0, n);
+    mul_flags(c, hi != 0);
 }
 INLINE void imul(struct cpu *c, const struct insn *i, unsigned n)
 {
     __int128 r = (__int128)sext(rd(c, R_RAX, n), n) * sext(ld_e(c, i, n), n);
     u64 lo = cut((u64)r, n), hi = cut((u64)(r >> 8 * n), n);
     set_pair(c, lo, hi, n);
-    mul_flags(c, lo, r != sext(lo, n), n);
+    mul_flags(c, r != sext(lo, n));
 }
 INLINE void imul2(struct cpu *c, const struct insn *i, u64 a, u64 b, unsigned n)
 {
@@ -45,9 +43,9 @@ INLINE void imul2(struct cpu *c, const struct insn *i, u64 a, u64 b, unsigned n)
         over = r != sext(lo, n);
     }
     wr(c, i->reg, lo, n);
-    mul_flags(c, lo, over, n);
+    mul_flags(c, over);
 }
-// Flags after a division are undefined: they stay as they were.
+INLINE void div_flags(struct cpu *c) { flags_change(c, FL_SF | FL_ZF | FL_AF | FL_PF, FL_AF); }
 INLINE void div(struct cpu *c, const struct insn *i, unsigned n)
 {
     u64 d = ld_e(c, i, n);
@@ -61,6 +59,7 @@ INLINE void div(struct cpu *c, const struct insn *i, unsigned n)
             u128 v = (u128)hi << 64 | lo;
             set_pair(c, (u64)(v / d), (u64)(v % d), 8);
         }
+        div_flags(c);
         return;
     }
     u64 v = n == 1   ? (u16)c->gpr[R_RAX]
@@ -69,6 +68,7 @@ INLINE void div(struct cpu *c, const struct insn *i, unsigned n)
     u64 q = v / d;
     if (unlikely(q != cut(q, n))) cpu_raise(c, EXC_DE);
     set_pair(c, q, v % d, n);
+    div_flags(c);
 }
 INLINE void idiv(struct cpu *c, const struct insn *i, unsigned n)
 {
@@ -81,6 +81,7 @@ INLINE void idiv(struct cpu *c, const struct insn *i, unsigned n)
         q = v / d;
         if (unlikely(q != (i64)q)) cpu_raise(c, EXC_DE);
         set_pair(c, (u64)q, (u64)(v % d), 8);
+        div_flags(c);
         return;
     }
     i64 v = n == 1   ? (i16)c->gpr[R_RAX]
@@ -90,6 +91,7 @@ INLINE void idiv(struct cpu *c, const struct insn *i, unsigned n)
     i64 q = v / d;
     if (unlikely(q != sext((u64)q, n))) cpu_raise(c, EXC_DE);
     set_pair(c, cut((u64)q, n), cut((u64)(v % d), n), n);
+    div_flags(c);
 }
 #define MULDIV_FORMS(k, n)                                                                                             \
     FN(mul_##n) { mul(c, i, n); }                                                                                      \
@@ -117,7 +119,6 @@ XPICK(IMUL_GvEvIz) { return i->is_mem ? BYSIZE(imul_mi) : BYSIZE(imul_ri); }
 XALIAS(IMUL_GvEvsIb, IMUL_GvEvIz)
 X(MULX_GyByEy)
 {
-    check_protected(c);
     if (i->osz == 8) {
         u128 r = (u128)c->gpr[R_RDX] * ld_e(c, i, 8);
         c->gpr[i->vvvv] = (u64)r;

@@ -4,6 +4,7 @@
 // what the same formula gives, which is what processors do.
 #include "interp/ops.h"
 
+enum { AF_SET = 4 }; // in the record: AF after a shift is undefined, AMD's processors set it
 enum shift { K_ROL, K_ROR, K_RCL, K_RCR, K_SHL, K_SHR, K_SAR };
 
 // v shifted by the masked count k, flags set. k is not 0.
@@ -16,18 +17,18 @@ INLINE u64 shift(struct cpu *c, enum shift how, u64 v, unsigned k, unsigned n)
     case K_SHL:
         r = cut(v << k, n);
         cf = k <= w && (v >> (w - k) & 1);
-        flags_record(c, CC_SHIFT, log2_size(n), r, cf | (u64)(cf ^ msb(r, n)) << 1);
+        flags_record(c, CC_SHIFT, log2_size(n), r, AF_SET | cf | (u64)(cf ^ msb(r, n)) << 1);
         return r;
     case K_SHR:
         r = v >> k;
         cf = v >> (k - 1) & 1;
         of = msb(r << 1 ^ r, n);
-        flags_record(c, CC_SHIFT, log2_size(n), r, cf | (u64)of << 1);
+        flags_record(c, CC_SHIFT, log2_size(n), r, AF_SET | cf | (u64)of << 1);
         return r;
     case K_SAR:
         r = cut((u64)(sext(v, n) >> k), n);
         cf = sext(v, n) >> (k - 1) & 1;
-        flags_record(c, CC_SHIFT, log2_size(n), r, cf);
+        flags_record(c, CC_SHIFT, log2_size(n), r, AF_SET | cf);
         return r;
     case K_ROL:
         k &= w - 1;
@@ -101,21 +102,17 @@ XALIAS(SHL_Ev1_6, SHL_Ev1)
 XALIAS(SHL_EbCL_6, SHL_EbCL)
 XALIAS(SHL_EvCL_6, SHL_EvCL)
 
-// ---- double shifts. A 16-bit operand with a count above 16 is undefined: processors shift dst:src:dst.
+// ---- double shifts. A 16-bit operand with a count above 16 is undefined: the bits that follow are src again, CF and
+// OF are 0 (AMD; Intel's processors let dst follow).
 INLINE u64 shift_double(struct cpu *c, bool left, u64 v, u64 fill, unsigned k, unsigned n)
 {
     const unsigned w = 8 * n;
     u64 r;
     bool cf, of;
     if (n == 2) {
-        u64 x = v << 32 | fill << 16 | v; // 48 bits
-        if (left) {
-            r = cut(x >> (32 - k), 2);
-            cf = x >> (48 - k) & 1;
-        } else {
-            r = cut(x >> k, 2);
-            cf = x >> (k - 1) & 1;
-        }
+        u64 x = left ? v << 32 | fill << 16 | fill : fill << 32 | fill << 16 | v; // 48 bits
+        r = cut(left ? x >> (32 - k) : x >> k, 2);
+        cf = k <= 16 && (left ? v >> (16 - k) & 1 : v >> (k - 1) & 1);
     } else if (left) {
         r = cut(v << k | fill >> (w - k), n);
         cf = v >> (w - k) & 1;
@@ -124,7 +121,8 @@ INLINE u64 shift_double(struct cpu *c, bool left, u64 v, u64 fill, unsigned k, u
         cf = v >> (k - 1) & 1;
     }
     of = left ? cf ^ msb(r, n) : msb(r << 1 ^ r, n);
-    flags_record(c, CC_SHIFT, log2_size(n), r, cf | (u64)of << 1);
+    if (n == 2 && left && k >= 16) of = cf;
+    flags_record(c, CC_SHIFT, log2_size(n), r, AF_SET | cf | (u64)of << 1);
     return r;
 }
 INLINE void shift_double_e(struct cpu *c, const struct insn *i, bool left, unsigned k, unsigned n)
