@@ -6,6 +6,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
+#include "cpu/fpu/x87.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 #include "mem/state.h"
@@ -99,8 +100,7 @@ void cpu_reset(struct cpu *c)
     reset_common(c);
     reset_msrs(c);
     c->xcr0 = 1;
-    memset(&c->fpu, 0, sizeof c->fpu);
-    c->fpu.fcw = 0x40; // FNINIT makes it 37Fh
+    x87_reset(&c->fpu);
     c->mxcsr = 0x1f80;
     memset(c->vec, 0, sizeof c->vec);
     memset(c->k, 0, sizeof c->k);
