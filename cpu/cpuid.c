@@ -91,23 +91,23 @@ const char *cpuid_feat_name(enum feat f) { return f < FEAT_COUNT ? rows[f].name 
 
 // ---- parsing
 
-// Levenshtein distance, for "did you mean"; names are short.
+// Edit distance with transpositions (optimal string alignment), for "did you mean"; names are short.
 static unsigned distance(const char *a, const char *b)
 {
-    unsigned d[64], n = strlen(b);
-    if (n >= ARRAY_LEN(d)) return ~0u;
-    for (unsigned j = 0; j <= n; j++) d[j] = j;
-    for (unsigned i = 1; *a; a++, i++) {
-        unsigned diag = d[0];
-        d[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned up = d[j], sub = diag + (*a != b[j - 1]);
-            unsigned best = up + 1 < d[j - 1] + 1 ? up + 1 : d[j - 1] + 1;
-            d[j] = sub < best ? sub : best;
-            diag = up;
+    enum { MAX = 32 };
+    u8 d[MAX + 1][MAX + 1];
+    unsigned n = strlen(a), m = strlen(b);
+    if (n > MAX || m > MAX) return ~0u;
+    for (unsigned i = 0; i <= n; i++) d[i][0] = i;
+    for (unsigned j = 0; j <= m; j++) d[0][j] = j;
+    for (unsigned i = 1; i <= n; i++)
+        for (unsigned j = 1; j <= m; j++) {
+            unsigned v = min_u64(d[i - 1][j] + 1, d[i][j - 1] + 1);
+            v = min_u64(v, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) v = min_u64(v, d[i - 2][j - 2] + 1);
+            d[i][j] = v;
         }
-    }
-    return d[n];
+    return d[n][m];
 }
 
 static int feat_find(const char *name)

@@ -598,7 +598,8 @@ HOST_SSE2(host_cvtsi2sd64, u64, "movq %%xmm1, %%rax\n\txorps %%xmm0, %%xmm0\n\tc
 ROUND_OP(0)
 ROUND_OP(1)
 ROUND_OP(2)
-ROUND_OP(3) ROUND_OP(4) ROUND_OP(8) ROUND_OP(12)
+ROUND_OP(3)
+ROUND_OP(4) ROUND_OP(8) ROUND_OP(12)
 
     static void check_sse(const char *name, u32 mxcsr, u64 a, u64 b, u64 got, struct fenv_x *e, u64 want)
 {
