@@ -8,7 +8,7 @@
 enum { KEY_SHIFT = 0x2a, KEY_CTRL = 0x1d, KEY_ALT = 0x38, KEY_RET = 0x1c, KEY_ESC = 0x01, KEYS_COMBO_MAX = 16 };
 
 unsigned key_by_name(const char *name);  // "spc", "kp_enter", "0x1c"; 0: unknown
-const char *key_name_of(unsigned key);      // NULL: unknown
+const char *key_name_of(unsigned key);   // NULL: unknown
 unsigned key_by_hid(unsigned usage);     // USB HID usage = SDL scan code; 0: unknown
 unsigned key_by_char(u8 c, bool *shift); // US layout; '\r' and '\n' are Enter; 0: no key types it
 // "ctrl-alt-delete" -> key numbers in order; 0 with a message that names the wrong part.
