@@ -28,6 +28,7 @@
 #include "hw/port/debugcon.h"
 #include "hw/port/parallel.h"
 #include "hw/port/uart16550.h"
+#include "hw/storage/i82077.h"
 #include "hw/video/vga.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
@@ -205,10 +206,24 @@ static bool map_bios(struct pc *p, const struct pc_config *cfg, struct err *e)
     return p->rom != NULL;
 }
 
-static u8 floppy_type(const struct disk *d) // CMOS 10h: 0 none, 2 1.2 MB, 4 1.44 MB, 5 2.88 MB
+// Hard disks: types and geometry of the first two (12h, 19h-2Ch), BIOS translation of all four (39h: two bits each, 0
+// none, 1 LBA, 2 large), as SeaBIOS and Bochs' BIOS read them.
+static void fill_cmos_disks(struct pc *p)
 {
-    u64 kb = d ? d->size >> 10 : 1440;
-    return kb > 1474 ? 5 : kb == 1200 ? 2 : 4;
+    u8 translation = 0, types = 0;
+    for (int u = 0; u < 4; u++) {
+        u16 cyls;
+        u8 heads, secs;
+        if (!ide_geometry(p->ide, u, &cyls, &heads, &secs)) continue;
+        translation |= (cyls <= 1024 ? 0 : (u32)cyls * heads <= 131072 ? 2 : 1) << 2 * u;
+        if (u > 1) continue;
+        const u8 info[9] = {cyls, cyls >> 8, heads, 0xff, 0xff, 0xc0 | (heads > 8) << 3, cyls, cyls >> 8, secs};
+        types |= 0xf0 >> 4 * u;
+        mc146818_set(p->rtc, 0x19 + u, 47); // a user-defined type: what follows
+        for (int k = 0; k < 9; k++) mc146818_set(p->rtc, 0x1b + 9 * u + k, info[k]);
+    }
+    mc146818_set(p->rtc, 0x12, types);
+    mc146818_set(p->rtc, 0x39, translation);
 }
 
 // What the firmware of an AT finds in CMOS: memory sizes, drives, boot order (SeaBIOS' spelling of it).
@@ -226,12 +241,13 @@ static void fill_cmos(struct pc *p, const struct pc_config *cfg)
     for (int k = 0; k < 3; k++) mc146818_set(p->rtc, 0x5b + k, high >> 8 * k);
     mc146818_set(p->rtc, 0x5f, cfg->cpus - 1);
     if (!cfg->no_floppy) {
-        u8 second = cfg->floppy[1] ? floppy_type(cfg->floppy[1]) : 0;
-        mc146818_set(p->rtc, 0x10, floppy_type(cfg->floppy[0]) << 4 | second);
+        u8 second = i82077_type(p->fdc, 1);
+        mc146818_set(p->rtc, 0x10, i82077_type(p->fdc, 0) << 4 | second);
         mc146818_set(p->rtc, 0x14, 0x07 | (second ? 0x40 : 0)); // floppy, coprocessor, PS/2 mouse
     } else {
         mc146818_set(p->rtc, 0x14, 0x06);
     }
+    fill_cmos_disks(p);
     static const char letters[] = "acdn"; // SeaBIOS: 1 floppy, 2 hard disk, 3 CD, 4 network
     u8 code[3] = {0};
     const char *o = cfg->boot_order ? cfg->boot_order : "cad";
@@ -323,6 +339,11 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
     if (cfg->debugcon) debugcon_new(b, 0x402, 0xe9, cfg->debugcon);
     if (cfg->e9) debugcon_new(b, 0xe9, 0xe9, cfg->e9);
 
+    if (!cfg->no_floppy) {
+        struct floppy_unit fd[2] = {{FLOPPY_AUTO, cfg->floppy[0]},
+                                    {cfg->floppy[1] ? FLOPPY_AUTO : FLOPPY_NONE, cfg->floppy[1]}};
+        p->fdc = i82077_new(b, &p->isa_irq[6], p->dma, fd);
+    }
     p->pci = pci_bus_new(b);
     i440fx_new(p->pci, p->ram, cfg->ram);
     piix3_new(p->pci, p->isa_irq);

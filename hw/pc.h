@@ -24,7 +24,7 @@ struct lapics;
 struct ioapic;
 struct hpet;
 struct vga;
-struct fdc;
+struct i82077;
 struct piix4_pm;
 
 // What a PC is made from. Strings and images stay the caller's until pc_new() succeeds; then images belong to the
@@ -67,7 +67,7 @@ struct pc {
     struct ide *ide;
     struct vga *vga;
     struct piix4_pm *pm;
-    struct fdc *fdc;
+    struct i82077 *fdc;
     struct screen screen; // dev NULL: no display adapter
     struct input input;
     struct cpu_model *model;
