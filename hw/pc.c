@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
-#include "cpu/decode.h"
 #include "cpu/seg.h"
 #include "hw/chip/fw_cfg.h"
 #include "hw/chip/hpet.h"
@@ -272,10 +271,8 @@ static void make_cpus(struct pc *p, const struct pc_config *cfg)
 {
     struct cpu_pins own = pins;
     own.owner = p;
-    p->decoder = decoder_new(cfg->model->feat);
     for (unsigned i = 0; i < cfg->cpus; i++) {
         struct cpu *c = cpu_new(&p->m.bus, i, cfg->model, cfg->engine, &own);
-        c->decoder = p->decoder;
         machine_add_cpu(&p->m, c);
     }
 }
@@ -364,6 +361,5 @@ fail:
 void pc_free(struct pc *p)
 {
     machine_free(&p->m);
-    decoder_free(p->decoder);
     free(p);
 }

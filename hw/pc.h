@@ -11,7 +11,6 @@
 
 struct cpu_model;
 struct cpu_engine;
-struct decoder;
 struct fw_cfg;
 struct pci_bus;
 struct i8259;
@@ -71,7 +70,6 @@ struct pc {
     struct screen screen; // dev NULL: no display adapter
     struct input input;
     struct cpu_model *model;
-    struct decoder *decoder; // of the model, shared by the CPUs
     struct irq isa_irq[16];  // ISA interrupt requests for devices: each drives the 8259s and the I/O APIC
     bool a20[2];             // keyboard controller, port 92h
     u64 rng;
