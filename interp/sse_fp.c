@@ -147,7 +147,8 @@ X_TO_GY(CVTTSS2SI_GyWss, simd_ss_si, w32, true)
 X_TO_GY(CVTSD2SI_GyWsd, simd_sd_si, w64, false)
 X_TO_GY(CVTTSD2SI_GyWsd, simd_sd_si, w64, true)
 
-// ---- Conversions with MMX registers
+// ---- Conversions with MMX registers. The transition comes before the arithmetic: #XM leaves the x87 unit in MMX state
+// (AMD's Zen does it so; the SDM is silent).
 // A memory source is no access to the MMX registers: no transition, no #MF (SDM vol. 2 CVTPI2PD; CVTPI2PS alike).
 INLINE u64 qpi(struct cpu *c, const struct insn *i, bool mem)
 {
@@ -158,8 +159,8 @@ INLINE u64 qpi(struct cpu *c, const struct insn *i, bool mem)
 XRM(CVTPI2PS_VpsQpi)
 {
     u64 v = qpi(c, i, mem);
-    u64 r = simd_dq_ps(c, vec_q(v, 0), 2)[0];
     if (!mem) x87_mmx_enter(c);
+    u64 r = simd_dq_ps(c, vec_q(v, 0), 2)[0];
     c->vec[i->reg].q[0] = r;
 }
 XRM(CVTPI2PD_VpdQpi)
@@ -174,8 +175,8 @@ XRM(CVTPI2PD_VpdQpi)
         check_sse(c);                                                                                                  \
         mmx_begin(c);                                                                                                  \
         vq b = load;                                                                                                   \
-        u64 r = conv[0];                                                                                               \
         x87_mmx_enter(c);                                                                                              \
+        u64 r = conv[0];                                                                                               \
         x87_mmx_write(c, i->reg, r);                                                                                   \
     }
 X_TO_PI(CVTPS2PI_PpiWq, vec_q(w64(c, i, mem), 0), simd_ps_dq(c, b, 2, false))

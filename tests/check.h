@@ -37,8 +37,8 @@ static UNUSED struct check_ctx check_ctx;
         const char *g_ = (got), *w_ = (want);                                                                          \
         if (strcmp(g_, w_) && !check_ctx.bad) {                                                                        \
             check_ctx.bad = true;                                                                                      \
-            snprintf(check_ctx.why, sizeof check_ctx.why, "%s:%d: %s is '%.150s', want '%.150s'", __FILE__, __LINE__, #got,    \
-                     g_, w_);                                                                                          \
+            snprintf(check_ctx.why, sizeof check_ctx.why, "%s:%d: %s is '%.150s', want '%.150s'", __FILE__, __LINE__,  \
+                     #got, g_, w_);                                                                                    \
         }                                                                                                              \
     } while (0)
 #define SKIP(reason)                                                                                                   \

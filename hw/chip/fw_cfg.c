@@ -159,14 +159,18 @@ static void item_drop(struct item *it)
     it->from_file = false;
     it->len = 0;
 }
-static void item_set(struct item *it, const void *data, size_t len)
+static void item_take(struct item *it, u8 *data, size_t len)
 {
     if (len > 0xffffffff) panic("fw_cfg: item of %zu bytes", len);
+    item_drop(it);
+    it->data = data;
+    it->len = (u32)len;
+}
+static void item_set(struct item *it, const void *data, size_t len)
+{
     u8 *copy = xalloc(len + 1);
     if (len) memcpy(copy, data, len);
-    item_drop(it);
-    it->data = copy;
-    it->len = (u32)len;
+    item_take(it, copy, len);
 }
 static struct item *item_at(struct fw_cfg *f, u16 key)
 {
@@ -175,6 +179,7 @@ static struct item *item_at(struct fw_cfg *f, u16 key)
     return &f->item[!!(key & KEY_ARCH)][n];
 }
 void fw_cfg_item(struct fw_cfg *f, u16 key, const void *data, size_t len) { item_set(item_at(f, key), data, len); }
+void fw_cfg_item_take(struct fw_cfg *f, u16 key, u8 *data, size_t len) { item_take(item_at(f, key), data, len); }
 void fw_cfg_item_fd(struct fw_cfg *f, u16 key, int fd, u64 pos, u32 len)
 {
     struct item *it = item_at(f, key);

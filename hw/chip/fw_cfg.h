@@ -11,6 +11,7 @@ enum { FW_CFG_SETUP_ADDR = 22, FW_CFG_SETUP_SIZE, FW_CFG_SETUP_DATA };
 
 struct fw_cfg *fw_cfg_new(struct bus *b);
 void fw_cfg_item(struct fw_cfg *f, u16 key, const void *data, size_t len); // copies; replaces what was there
+void fw_cfg_item_take(struct fw_cfg *f, u16 key, u8 *data, size_t len);    // takes malloc'ed data over
 void fw_cfg_item_fd(struct fw_cfg *f, u16 key, int fd, u64 pos, u32 len);  // part of a host file; takes fd over
 void fw_cfg_u16(struct fw_cfg *f, u16 key, u16 v);
 void fw_cfg_u32(struct fw_cfg *f, u16 key, u32 v);
@@ -19,11 +20,11 @@ void fw_cfg_u64(struct fw_cfg *f, u16 key, u64 v);
 bool fw_cfg_file(struct fw_cfg *f, const char *name, const void *data, size_t len) MUST_CHECK;
 bool fw_cfg_file_rw(struct fw_cfg *f, const char *name, const void *data, size_t len) MUST_CHECK; // DMA may write
 const void *fw_cfg_find(const struct fw_cfg *f, const char *name, size_t *len);                   // NULL: no such file
-struct fw_cfg_pc { // what every PC firmware asks for
+struct fw_cfg_pc {
     u64 below_4g, above_4g;
     u16 cpus, max_cpus;
     const char *bootorder; // device paths, a line each; NULL: none
     bool menu, graphic;
     int menu_wait_ms; // < 0: firmware's default
 };
-void fw_cfg_add_pc(struct fw_cfg *f, const struct fw_cfg_pc *o);
+void fw_cfg_add_pc(struct fw_cfg *f, const struct fw_cfg_pc *o); // what every PC firmware asks for
