@@ -20,21 +20,26 @@ INLINE void xmm_set(struct cpu *c, unsigned n, vq v) { vec_set_lo(&c->vec[n], v)
 // 16 bytes of memory; align: 16 or 0 (interp/interp.h's mem_read).
 INLINE vq load128(struct cpu *c, const struct insn *i, unsigned align)
 {
-    u64 ea = insn_ea(c, i);
-    const void *p = access_host_rd(c, i->seg, ea, 16);
+    u64 ea = insn_ea(c, i), lin = c->seg[i->seg].base + ea;
+    if (likely(ea + 15 < c->seg[i->seg].rend && !(align && (lin & 15)))) {
+        const void *p = tlb_host(c->tlb->rd, lin, 16);
+        if (likely(p != NULL)) return vec_load(p);
+    }
     vq v;
-    if (likely(p && (!align || !((c->seg[i->seg].base + ea) & 15)))) return vec_load(p);
     mem_read(c, i->seg, ea, &v, 16, align);
     return v;
 }
 INLINE void store128(struct cpu *c, const struct insn *i, vq v, unsigned align)
 {
-    u64 ea = insn_ea(c, i);
-    void *p = access_host_wr(c, i->seg, ea, 16);
-    if (likely(p && (!align || !((c->seg[i->seg].base + ea) & 15))))
-        memcpy(p, &v, 16);
-    else
-        mem_write(c, i->seg, ea, &v, 16, align);
+    u64 ea = insn_ea(c, i), lin = c->seg[i->seg].base + ea;
+    if (likely(ea + 15 < c->seg[i->seg].wend && !(align && (lin & 15)))) {
+        void *p = tlb_host(c->tlb->wr, lin, 16);
+        if (likely(p != NULL)) {
+            memcpy(p, &v, 16);
+            return;
+        }
+    }
+    mem_write(c, i->seg, ea, &v, 16, align);
 }
 // Second operand W by size; the shorter ones give the low lanes, and need no alignment.
 INLINE vq w128(struct cpu *c, const struct insn *i, bool mem) { return mem ? load128(c, i, 16) : xmm_get(c, i->rm); }

@@ -123,8 +123,14 @@ u64 simd_cmpsd(struct cpu *c, u64 a, u64 b, u8 imm)
 }
 vq simd_cmpps(struct cpu *c, vq a_, vq b_, u8 imm)
 {
+    vd a = (vd)a_, b = (vd)b_, r = {0};
+    if (likely(FP_FAST_HOST && vec_all(f32x4_plain(a) & f32x4_plain(b)))) { // ordered, and raises nothing
+        if ((imm & 3) == 0) r = (vd)((vf)a == (vf)b);
+        if ((imm & 3) == 1) r = (vd)((vf)a < (vf)b);
+        if ((imm & 3) == 2) r = (vd)((vf)a <= (vf)b);
+        return (vq)(imm & 4 ? ~r : r);
+    }
     struct fenv_x e = simd_fp_env(c);
-    vd a = (vd)a_, b = (vd)b_, r;
     for (unsigned n = 0; n < 4; n++) r[n] = -(u32)holds(f32_compare_fast(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
     if (e.flags) simd_fp_end(c, e.flags);
     return (vq)r;
@@ -152,6 +158,10 @@ vq simd_hsubpd(struct cpu *c, vq a, vq b) { return simd_subpd(c, k_punpcklqdq(a,
 
 vq simd_addsubps(struct cpu *c, vq a, vq b)
 {
+    if (likely(mx_fast(c->mxcsr) && vec_all(f32x4_plain((vd)a) & f32x4_plain((vd)b)))) {
+        vd r = (vd)((vf)a + (vf)((vd)b ^ (vd){0x80000000, 0, 0x80000000, 0}));
+        if (likely(vec_all(f32x4_clear(r) | f32x4_zero(r)))) return (vq)r;
+    }
     struct fenv_x e = simd_fp_env(c);
     vq add, sub;
     lanes_ps(&e, f32_add, &add, &a, &b, 10);
@@ -162,6 +172,10 @@ vq simd_addsubps(struct cpu *c, vq a, vq b)
 }
 vq simd_addsubpd(struct cpu *c, vq a, vq b)
 {
+    if (likely(mx_fast(c->mxcsr))) {
+        vq m = b ^ vec_q(1ull << 63, 0), r = (vq)((vg)a + (vg)m);
+        if (likely(f64_add_ok(a[0], m[0], r[0]) && f64_add_ok(a[1], m[1], r[1]))) return r;
+    }
     struct fenv_x e = simd_fp_env(c);
     vq add, sub;
     lanes_pd(&e, f64_add, &add, &a, &b, 2);
@@ -174,34 +188,39 @@ vq simd_addsubpd(struct cpu *c, vq a, vq b)
 // The products (imm bits 7-4; +0 where clear), then sums of pairs, then their sum; each step rounds and may raise.
 vq simd_dpps(struct cpu *c, vq a, vq b, u8 imm)
 {
-    struct fenv_x e = simd_fp_env(c);
-    vq p, s;
-    lanes_ps(&e, f32_mul, &p, &a, &b, imm >> 4);
-    simd_fp_end(c, e.flags);
-    vd x = (vd)p;
-    vq even = (vq)(vd){x[0], x[2]}, odd = (vq)(vd){x[1], x[3]};
-    lanes_ps(&e, f32_add, &s, &even, &odd, 3);
-    simd_fp_end(c, e.flags);
-    u32 sum = simd_fp_ss(c, f32_add, (u32)s[0], (u32)(s[0] >> 32));
-    return (vq)((vd){sum, sum, sum, sum} & (vd)k_blendps(vec_q(0, 0), vec_q(~0ull, ~0ull), imm & 15));
+    const vq ones = vec_q(~0ull, ~0ull), zero = vec_q(0, 0);
+    vq m = k_blendps(zero, ones, imm >> 4);
+    vd p = (vd)simd_mulps(c, a & m, b & m);
+    vq s = simd_addps(c, (vq)(vd){p[0], p[2]}, (vq)(vd){p[1], p[3]});
+    u32 sum = simd_addss(c, (u32)s[0], (u32)(s[0] >> 32));
+    return (vq)(vd){sum, sum, sum, sum} & k_blendps(zero, ones, imm & 15);
 }
 vq simd_dppd(struct cpu *c, vq a, vq b, u8 imm)
 {
-    struct fenv_x e = simd_fp_env(c);
-    vq p;
-    lanes_pd(&e, f64_mul, &p, &a, &b, imm >> 4 & 3);
-    simd_fp_end(c, e.flags);
-    u64 sum = simd_fp_sd(c, f64_add, p[0], p[1]);
+    vq m = k_blendpd(vec_q(0, 0), vec_q(~0ull, ~0ull), imm >> 4), p = simd_mulpd(c, a & m, b & m);
+    u64 sum = simd_addsd(c, p[0], p[1]);
     return vec_q(imm & 1 ? sum : 0, imm & 2 ? sum : 0);
 }
 
 // ---- rounding to integers
+// True if rounding a plain number can change no flag: PE is suppressed, or already set and masked.
+static bool round_silent(u32 mxcsr, u8 imm) { return FP_FAST_HOST && ((imm & 8) || (mxcsr & 0x1020) == 0x1020); }
+static double host_round(double x, u8 rm)
+{
+    // The host rounds to nearest.
+    return rm == FX_NEAREST ? nearbyint(x) : rm == FX_DOWN ? floor(x) : rm == FX_UP ? ceil(x) : trunc(x);
+}
 vq simd_roundps(struct cpu *c, vq b_, u8 imm, unsigned lanes)
 {
     struct fenv_x e = simd_fp_env(c);
     vd b = (vd)b_;
     u8 rm = imm & 4 ? e.rm : imm & 3, all = 0;
+    bool silent = round_silent(c->mxcsr, imm);
     for (unsigned n = 0; n < lanes; n++) {
+        if (likely(silent && f32_plain(b[n]))) {
+            b[n] = f32_bits((float)host_round(f32_host(b[n]), rm));
+            continue;
+        }
         e.flags = 0;
         b[n] = f32_rndint(&e, b[n], rm, imm & 8);
         all |= e.flags;
@@ -213,7 +232,12 @@ vq simd_roundpd(struct cpu *c, vq b, u8 imm, unsigned lanes)
 {
     struct fenv_x e = simd_fp_env(c);
     u8 rm = imm & 4 ? e.rm : imm & 3, all = 0;
+    bool silent = round_silent(c->mxcsr, imm);
     for (unsigned n = 0; n < lanes; n++) {
+        if (likely(silent && f64_plain(b[n]))) {
+            b[n] = f64_bits(host_round(f64_host(b[n]), rm));
+            continue;
+        }
         e.flags = 0;
         b[n] = f64_rndint(&e, b[n], rm, imm & 8);
         all |= e.flags;
@@ -268,11 +292,15 @@ u32 simd_rsqrt(u32 b)
 // ---- conversions
 INLINE i32 cvt_f32_i32(struct fenv_x *e, u32 v, bool trunc)
 {
-    return trunc ? f32_to_i32_trunc_fast(e, v) : f32_to_i32(e, v, e->rm);
+    if (trunc) return f32_to_i32_trunc_fast(e, v);
+    if (likely(fx_fast(e) && f32_plain(v) && (v >> 23 & 0xff) < 127 + 30)) return (i32)nearbyintf(f32_host(v));
+    return f32_to_i32(e, v, e->rm);
 }
 INLINE i32 cvt_f64_i32(struct fenv_x *e, u64 v, bool trunc)
 {
-    return trunc ? f64_to_i32_trunc_fast(e, v) : f64_to_i32(e, v, e->rm);
+    if (trunc) return f64_to_i32_trunc_fast(e, v);
+    if (likely(fx_fast(e) && f64_plain(v) && (v >> 52 & 0x7ff) < 1023 + 30)) return (i32)nearbyint(f64_host(v));
+    return f64_to_i32(e, v, e->rm);
 }
 // The fast truncations want to see a sticky PE; they add none.
 static u8 sticky_pe(const struct cpu *c) { return (c->mxcsr & 0x1020) == 0x1020 ? FX_PE : 0; }
@@ -313,7 +341,7 @@ i64 simd_sd_si(struct cpu *c, u64 b, bool wide, bool trunc)
 }
 u32 simd_si_ss(struct cpu *c, i64 v)
 {
-    if (FP_FAST_HOST && v >= -(1 << 24) && v <= 1 << 24) return f32_bits((float)v); // exact
+    if (mx_fast(c->mxcsr) || (FP_FAST_HOST && v >= -(1 << 24) && v <= 1 << 24)) return f32_bits((float)v);
     struct fenv_x e = simd_fp_env(c);
     u32 r = f32_from_i64(&e, v);
     simd_fp_end(c, e.flags);
@@ -321,7 +349,7 @@ u32 simd_si_ss(struct cpu *c, i64 v)
 }
 u64 simd_si_sd(struct cpu *c, i64 v)
 {
-    if (FP_FAST_HOST && v >= -(1ll << 53) && v <= 1ll << 53) return f64_bits((double)v);
+    if (mx_fast(c->mxcsr) || (FP_FAST_HOST && v >= -(1ll << 53) && v <= 1ll << 53)) return f64_bits((double)v);
     struct fenv_x e = simd_fp_env(c);
     u64 r = f64_from_i64(&e, v);
     simd_fp_end(c, e.flags);

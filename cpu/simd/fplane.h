@@ -44,10 +44,10 @@ INLINE vd f32x4_clear(vd v)
 }
 INLINE vd f32x4_zero(vd v) { return (vd)(v << 1 == 0); }
 INLINE bool vec_all(vd m) { return (((vq)m)[0] & ((vq)m)[1]) == ~(u64)0; }
-INLINE bool f64_zero(u64 v) { return !(v << 1); }
 
-// a op b: packed and scalar. okz: what makes a zero result exact.
+// a op b: packed and scalar. okz4, okz: where a zero result is exact.
 #define FP_OP2(op, sym, okz4, okz)                                                                                     \
+    INLINE bool f64_##op##_ok(u64 a, u64 b, u64 r) { return f64_plain(a) && f64_plain(b) && (f64_clear(r) || (okz)); } \
     INLINE vq simd_##op##ps(struct cpu *c, vq a_, vq b_)                                                               \
     {                                                                                                                  \
         vd a = (vd)a_, b = (vd)b_;                                                                                     \
@@ -63,7 +63,7 @@ INLINE bool f64_zero(u64 v) { return !(v << 1); }
     {                                                                                                                  \
         if (likely(mx_fast(c->mxcsr))) {                                                                               \
             u64 r = f64_bits(f64_host(a) sym f64_host(b));                                                             \
-            if (likely(f64_plain(a) && f64_plain(b) && (f64_clear(r) || (okz)))) return r;                             \
+            if (likely(f64_##op##_ok(a, b, r))) return r;                                                              \
         }                                                                                                              \
         return simd_fp_sd(c, f64_##op, a, b);                                                                          \
     }                                                                                                                  \
@@ -79,9 +79,7 @@ INLINE bool f64_zero(u64 v) { return !(v << 1); }
     {                                                                                                                  \
         if (likely(mx_fast(c->mxcsr))) {                                                                               \
             vq r = (vq)((vg)a sym(vg) b);                                                                              \
-            if (likely(f64_plain(a[0]) && f64_plain(a[1]) && f64_plain(b[0]) && f64_plain(b[1]) && f64_clear(r[0]) &&  \
-                       f64_clear(r[1])))                                                                               \
-                return r;                                                                                              \
+            if (likely(f64_##op##_ok(a[0], b[0], r[0]) && f64_##op##_ok(a[1], b[1], r[1]))) return r;                  \
         }                                                                                                              \
         vq r;                                                                                                          \
         simd_fp_pd(c, f64_##op, &r, &a, &b);                                                                           \
@@ -91,7 +89,7 @@ INLINE bool f64_zero(u64 v) { return !(v << 1); }
 #define FP_ZERO_OPERAND  (!(a << 1) || !(b << 1))
 FP_OP2(add, +, f32x4_zero(r), FP_ZERO_IS_EXACT)
 FP_OP2(sub, -, f32x4_zero(r), FP_ZERO_IS_EXACT)
-FP_OP2(mul, *, f32x4_zero(a) | f32x4_zero(b), FP_ZERO_OPERAND)
+FP_OP2(mul, *, (f32x4_zero(a) | f32x4_zero(b)), FP_ZERO_OPERAND)
 FP_OP2(div, /, (f32x4_zero(a) & ~f32x4_zero(b)), !(a << 1) && (b << 1))
 
 // MINxx, MAXxx: the second operand unless the first is strictly less (greater).

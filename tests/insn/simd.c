@@ -197,8 +197,8 @@ static u64 integer(void)
 // ---- an instruction's bytes from its row
 struct form {
     u8 bytes[16];
-    unsigned len, msize; // msize: bytes of the memory operand
-    bool fp, approx, mmx, aligned;
+    unsigned len;
+    bool approx, mmx;
 };
 
 static unsigned reg_for(const char *code) // of an operand code
@@ -210,18 +210,6 @@ static unsigned reg_for(const char *code) // of an operand code
     while (r == R_RSP || r == R_RDI);
     return r;
 }
-static unsigned mem_size(const char *code)
-{
-    static const struct {
-        const char *s;
-        unsigned n;
-    } t[] = {{"dq", 16}, {"ps", 16}, {"pd", 16}, {"ss", 4}, {"sd", 8}, {"q", 8},
-             {"pi", 8},  {"d", 4},   {"w", 2},   {"b", 1},  {"y", 8}};
-    for (unsigned k = 0; k < ARRAY_LEN(t); k++)
-        if (!strcmp(code + 1, t[k].s)) return t[k].n;
-    return 16;
-}
-
 static bool build(const struct insn_row *row, bool mem, struct form *f)
 {
     char ops[3][16] = {{0}};
@@ -263,10 +251,8 @@ static bool build(const struct insn_row *row, bool mem, struct form *f)
     for (int k = 0; k < nop; k++) f->bytes[f->len++] = op[k];
     if (modrm) f->bytes[f->len++] = (u8)((mem ? 0 : 0xc0) | (r & 7) << 3 | (b & 7));
     if (strstr(row->operands, ",Ib")) f->bytes[f->len++] = below(3) ? (u8)rnd() : (u8)below(20);
-    f->msize = mem_size(rm);
     f->mmx = row->attr & A_MMX;
     f->approx = strstr(row->name, "RCP") || strstr(row->name, "RSQRT");
-    f->aligned = row->attr & A_ALIGN;
     return true;
 }
 
@@ -467,8 +453,9 @@ static void run_rows(unsigned feat, u32 attr)
                 struct setup s;
                 if (!build(row, mem, &f)) break;
                 random_setup(&s, row, fp && n % 3 == 2);
-                // now and then misaligned
-                if (mem && n % 32 == 31 && row->feat != FEAT_SHA) s.start.gpr[R_RDI] += 1 + below(15);
+                // now and then misaligned (Zen lets SHA pass; LDMXCSR would see AMD's MXCSR.MM)
+                if (mem && n % 32 == 31 && row->feat != FEAT_SHA && !strstr(row->name, "LDMXCSR"))
+                    s.start.gpr[R_RDI] += 1 + below(15);
                 cases++;
                 if (!one(row, &f, &s, bad < 2)) bad++;
             }
