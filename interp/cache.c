@@ -105,21 +105,22 @@ static void unhash(struct code_cache *k, struct iblock *t)
 // One page's part of an invalidation: kills what overlaps, drops dead blocks from the list, renews the marks.
 static void invalidate_page(struct code_cache *k, struct bus *b, u64 pa, u64 len)
 {
-    u64 page = pa & PAGE_MASK;
+    u64 page = pa & PAGE_MASK, lines = 0;
     struct iblock **link = &k->pages[hash_page(pa)];
-    phys_clear_code(b, page);
     while (*link) {
         int which;
         struct iblock *t = untag(*link, &which);
-        u64 from = which ? t->pa2 : t->pa, n = which ? t->bytes - first_bytes(t) : first_bytes(t);
-        if (t->mode != MODE_DEAD && (from & PAGE_MASK) == page && overlaps(from, n, pa, len)) unhash(k, t);
+        u64 from = which ? t->pa2 & PAGE_MASK : t->pa, n = which ? t->bytes - first_bytes(t) : first_bytes(t);
+        bool here = (from & PAGE_MASK) == page;
+        if (t->mode != MODE_DEAD && here && overlaps(from, n, pa, len)) unhash(k, t);
         if (t->mode == MODE_DEAD) {
             *link = t->page[which];
             continue;
         }
-        if ((from & PAGE_MASK) == page && !phys_mark_code(b, from, n)) unhash(k, t);
+        if (here) lines |= phys_line_mask(from, n);
         link = &t->page[which];
     }
+    phys_set_code(b, page, lines);
 }
 
 void code_invalidate(struct code_cache *k, struct bus *b, u64 pa, u64 len)

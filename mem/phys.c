@@ -133,8 +133,7 @@ struct phys_page phys_page(struct bus *b, u64 pa, bool write)
     return g2;
 }
 
-// Lines [off, off+len) of one page as a bit mask.
-static u64 line_mask(u64 off, u64 len)
+u64 phys_line_mask(u64 off, u64 len)
 {
     unsigned first = (off & 0xfff) >> 6, last = ((off & 0xfff) + len - 1) >> 6;
     return (~(u64)0 << first) & (~(u64)0 >> (63 - last));
@@ -147,7 +146,7 @@ bool phys_mark_code(struct bus *b, u64 pa, u64 len)
         struct phys_page g = phys_page(b, pa, false);
         if (!g.ram) return false;
         u64 page = g.ram_off >> PAGE_BITS;
-        g.ram->code_lines[page] |= line_mask(pa, n);
+        g.ram->code_lines[page] |= phys_line_mask(pa, n);
         if (!(g.ram->flags[page] & RAM_CODE)) {
             g.ram->flags[page] |= RAM_CODE;
             if (b->hooks.protect) b->hooks.protect(b->hooks.owner, pa & PAGE_MASK);
@@ -157,12 +156,13 @@ bool phys_mark_code(struct bus *b, u64 pa, u64 len)
     return true;
 }
 
-void phys_clear_code(struct bus *b, u64 pa)
+void phys_set_code(struct bus *b, u64 pa, u64 lines)
 {
     struct phys_page g = phys_page(b, pa, false);
     if (!g.ram) return;
-    g.ram->flags[g.ram_off >> PAGE_BITS] &= ~RAM_CODE;
-    g.ram->code_lines[g.ram_off >> PAGE_BITS] = 0;
+    u64 page = g.ram_off >> PAGE_BITS;
+    g.ram->code_lines[page] = lines;
+    if (!lines) g.ram->flags[page] &= ~RAM_CODE;
 }
 
 void phys_clear_all_code(struct bus *b)
@@ -182,7 +182,7 @@ bool phys_has_code(struct bus *b, u64 pa, u64 len)
     while (len) {
         u64 n = min_u64(len, PAGE_SIZE - (pa & 0xfff));
         struct phys_page g = phys_page(b, pa, false);
-        if (g.ram && (g.ram->code_lines[g.ram_off >> PAGE_BITS] & line_mask(pa, n))) return true;
+        if (g.ram && (g.ram->code_lines[g.ram_off >> PAGE_BITS] & phys_line_mask(pa, n))) return true;
         pa += n, len -= n;
     }
     return false;

@@ -60,8 +60,10 @@ struct phys_page phys_page(struct bus *b, u64 pa, bool write);
 // Marks [pa, pa+len) as holding code; a page's first mark calls hooks.protect. No RAM there: false (code must not be
 // cached).
 bool phys_mark_code(struct bus *b, u64 pa, u64 len) MUST_CHECK;
-// Forgets the marks of a page (its code was discarded).
-void phys_clear_code(struct bus *b, u64 pa);
+// Replaces the marks of a page whose code was partly discarded: bit n of `lines` = line n still holds code.
+void phys_set_code(struct bus *b, u64 pa, u64 lines);
+// Lines of [pa, pa+len), which lies in one page, as a bit mask.
+u64 phys_line_mask(u64 pa, u64 len);
 // Forgets all marks of all blocks.
 void phys_clear_all_code(struct bus *b);
 // True if any line of [pa, pa+len) carries a code mark.
