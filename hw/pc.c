@@ -20,6 +20,7 @@
 #include "hw/chip/port61.h"
 #include "hw/chip/port92.h"
 #include "hw/input/i8042.h"
+#include "hw/loader.h"
 #include "hw/pc.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/pci.h"
@@ -255,7 +256,7 @@ static void fill_cmos(struct pc *p, const struct pc_config *cfg)
     mc146818_set(p->rtc, 0x38, code[2] << 4 | 1);
 }
 
-static void fill_fw_cfg(struct pc *p, const struct pc_config *cfg)
+static bool fill_fw_cfg(struct pc *p, const struct pc_config *cfg, struct err *e)
 {
     struct fw_cfg_pc f = {.below_4g = p->below_4g,
                           .above_4g = p->above_4g,
@@ -265,6 +266,8 @@ static void fill_fw_cfg(struct pc *p, const struct pc_config *cfg)
                           .graphic = cfg->graphic,
                           .menu_wait_ms = cfg->boot_wait_ms};
     fw_cfg_add_pc(p->fw, &f);
+    struct loader_opts k = {cfg->kernel, cfg->initrd, cfg->append, p->below_4g};
+    return !cfg->kernel || loader_kernel(&p->m.bus, p->fw, &k, e);
 }
 
 static void make_cpus(struct pc *p, const struct pc_config *cfg)
@@ -350,7 +353,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
     make_cpus(p, cfg);
     part_add(&b->parts, "a20", &board_late_ops, p);
     fill_cmos(p, cfg);
-    fill_fw_cfg(p, cfg);
+    if (!fill_fw_cfg(p, cfg, e)) goto fail;
     machine_reset(&p->m);
     return p;
 fail:
