@@ -53,56 +53,64 @@ INLINE bool flags_cf(const struct cpu *c)
 {
     u32 op = c->cc_op;
     u64 d = c->cc_dst, s = c->cc_src;
+    if (op >= CC_LOGIC) return op >= CC_INC && (s & 1);
+    if (op == CC_EFLAGS) return c->eflags & FL_CF;
     unsigned sh = flags_shift(op);
-    switch (op >> 2) {
-    case CC_EFLAGS >> 2: return c->eflags & FL_CF;
-    case CC_ADD >> 2: return d < s;
-    case CC_ADC >> 2: return d <= s;
-    case CC_SUB >> 2: return (d + s) << sh < s << sh;
-    case CC_SBB >> 2: return (d + s + 1) << sh <= s << sh;
-    case CC_LOGIC >> 2: return false;
-    default: return s & 1;
-    }
+    if (op >= CC_SUB) return op < CC_SBB ? (d + s) << sh < s << sh : (d + s + 1) << sh <= s << sh;
+    return op < CC_ADC ? d < s : d <= s;
 }
 // Condition of Jcc, SETcc, CMOVcc: the low four bits of the opcode.
 bool flags_cond_slow(const struct cpu *c, unsigned cc);
-// The same where cc is a constant: comparisons and tests are evaluated on the record itself.
-INLINE bool flags_cond(const struct cpu *c, unsigned cc)
+// The same where cc is a constant: what compilers make (comparisons and tests of 4 and 8 bytes) is evaluated on the
+// record without a call; the rest sets *slow and is left to flags_cond_slow().
+INLINE bool flags_cond_fast(const struct cpu *c, unsigned cc, bool *slow)
 {
-    u32 op = c->cc_op, kind = op & ~3u;
-    u64 d = c->cc_dst, s = c->cc_src;
+    u32 op = c->cc_op;
+    u64 d = c->cc_dst, s = c->cc_src, a = d + s; // a: the first operand of a comparison
     unsigned sh = flags_shift(op);
-    bool r;
+    bool sub4 = op == CC_SUB + 2, sub8 = op == CC_SUB + 3, sub = (op & ~3u) == CC_SUB, logic = (op & ~3u) == CC_LOGIC;
+    bool r = false;
     switch (cc >> 1) {
-    case 1: r = flags_cf(c); break;
+    case 1: r = sub4 ? (u32)a < s : sub8 ? a < s : flags_cf(c); break;
     case 2: r = op != CC_EFLAGS ? d == 0 : (c->eflags & FL_ZF) != 0; break;
     case 3:
-        if (kind == CC_SUB)
-            r = (d + s) << sh <= s << sh;
-        else if (kind == CC_LOGIC)
+        if (sub4)
+            r = (u32)a <= s;
+        else if (sub)
+            r = a << sh <= s << sh;
+        else if (logic)
             r = d == 0;
         else
-            r = flags_cond_slow(c, 6);
+            *slow = true;
         break;
     case 4: r = op != CC_EFLAGS ? (i64)(d << sh) < 0 : (c->eflags & FL_SF) != 0; break;
     case 5: r = op != CC_EFLAGS ? !__builtin_parity(d & 0xff) : (c->eflags & FL_PF) != 0; break;
     case 6:
-        if (kind == CC_SUB)
-            r = (i64)((d + s) << sh) < (i64)(s << sh);
-        else if (kind == CC_LOGIC)
+        if (sub4)
+            r = (i32)a < (i32)s;
+        else if (sub)
+            r = (i64)(a << sh) < (i64)(s << sh);
+        else if (logic)
             r = (i64)(d << sh) < 0;
         else
-            r = flags_cond_slow(c, 12);
+            *slow = true;
         break;
     case 7:
-        if (kind == CC_SUB)
-            r = (i64)((d + s) << sh) <= (i64)(s << sh);
-        else if (kind == CC_LOGIC)
+        if (sub4)
+            r = (i32)a <= (i32)s;
+        else if (sub)
+            r = (i64)(a << sh) <= (i64)(s << sh);
+        else if (logic)
             r = (i64)(d << sh) <= 0;
         else
-            r = flags_cond_slow(c, 14);
+            *slow = true;
         break;
-    default: r = flags_cond_slow(c, 0); break;
+    default: *slow = true; break;
     }
     return r ^ (cc & 1);
+}
+INLINE bool flags_cond(const struct cpu *c, unsigned cc)
+{
+    bool slow = false, r = flags_cond_fast(c, cc, &slow);
+    return unlikely(slow) ? flags_cond_slow(c, cc) : r;
 }

@@ -38,40 +38,39 @@ INLINE void alu_reg(struct cpu *c, enum alu k, unsigned r, u64 b, unsigned n)
     u64 v = alu(c, k, rd(c, r, n), b, n);
     if (k != K_CMP && k != K_TEST) wr(c, r, v, n);
 }
-// Destination memory.
-INLINE void alu_mem(struct cpu *c, const struct insn *i, enum alu k, u64 b, unsigned n)
-{
-    if (k == K_CMP || k == K_TEST) {
-        alu(c, k, ld_mem(c, i, n), b, n);
-    } else {
-        struct rmw p;
-        u64 a = rmw_load(c, i->seg, insn_ea(c, i), n, &p);
-        rmw_store(c, &p, alu(c, k, a, b, n), n);
-    }
-}
-#define ALU_FORMS(k, n)                                                                                                \
+#define ALU_REG(k, n)                                                                                                  \
     FN(k##_rr##n) { alu_reg(c, K_##k, i->rm, rd(c, i->reg, n), n); }                                                   \
-    FN(k##_mr##n) { alu_mem(c, i, K_##k, rd(c, i->reg, n), n); }                                                       \
-    FN(k##_gr##n) { alu_reg(c, K_##k, i->reg, rd(c, i->rm, n), n); }                                                   \
-    FN(k##_gm##n) { alu_reg(c, K_##k, i->reg, ld_mem(c, i, n), n); }                                                   \
     FN(k##_ri##n) { alu_reg(c, K_##k, i->rm, cut(i->imm, n), n); }                                                     \
-    FN(k##_mi##n) { alu_mem(c, i, K_##k, cut(i->imm, n), n); }                                                         \
     FN(k##_ai##n) { alu_reg(c, K_##k, R_RAX, cut(i->imm, n), n); }
-#define ALU(k)                                                                                                         \
-    ALU_FORMS(k, 1)                                                                                                    \
-    ALU_FORMS(k, 2)                                                                                                    \
-    ALU_FORMS(k, 4)                                                                                                    \
-    ALU_FORMS(k, 8)                                                                                                    \
-    XPICK(k##_EbGb) { return i->is_mem ? k##_mr1 : k##_rr1; }                                                          \
-    XPICK(k##_EvGv) { return i->is_mem ? BYSIZE(k##_mr) : BYSIZE(k##_rr); }                                            \
-    XPICK(k##_GbEb) { return i->is_mem ? k##_gm1 : k##_gr1; }                                                          \
-    XPICK(k##_GvEv) { return i->is_mem ? BYSIZE(k##_gm) : BYSIZE(k##_gr); }                                            \
+#define ALU_LOAD(k, n)                                                                                                 \
+    FN(k##_gr##n) { alu_reg(c, K_##k, i->reg, rd(c, i->rm, n), n); }                                                   \
+    FN_LOAD(k##_gm##n, n, alu_reg(c, K_##k, i->reg, v, n))
+#define ALU_RMW(k, n)                                                                                                  \
+    FN_RMW(k##_mr##n, n, alu(c, K_##k, v, rd(c, i->reg, n), n))                                                        \
+    FN_RMW(k##_mi##n, n, alu(c, K_##k, v, cut(i->imm, n), n))
+// CMP and TEST only read their memory operand.
+#define ALU_COMPARE(k, n)                                                                                              \
+    FN_LOAD(k##_mr##n, n, alu(c, K_##k, v, rd(c, i->reg, n), n))                                                       \
+    FN_LOAD(k##_mi##n, n, alu(c, K_##k, v, cut(i->imm, n), n))
+#define ALU_PICK_LOAD(k)                                                                                               \
+    XPICK(k##_GbEb) { return i->is_mem ? BYTE_MEM(k##_gm1) : k##_gr1; }                                                \
+    XPICK(k##_GvEv) { return i->is_mem ? BYSIZE_MEM(k##_gm) : BYSIZE(k##_gr); }                                        \
+    XALIAS(k##_EbIb_82, k##_EbIb)                                                                                      \
+    XALIAS(k##_EvsIb, k##_EvIz)
+#define ALU_PICK(k)                                                                                                    \
+    XPICK(k##_EbGb) { return i->is_mem ? BYTE_MEM(k##_mr1) : k##_rr1; }                                                \
+    XPICK(k##_EvGv) { return i->is_mem ? BYSIZE_MEM(k##_mr) : BYSIZE(k##_rr); }                                        \
     XPICK(k##_ALIb) { return k##_ai1; }                                                                                \
     XPICK(k##_rAXIz) { return BYSIZE(k##_ai); }                                                                        \
-    XPICK(k##_EbIb) { return i->is_mem ? k##_mi1 : k##_ri1; }                                                          \
-    XALIAS(k##_EbIb_82, k##_EbIb)                                                                                      \
-    XPICK(k##_EvIz) { return i->is_mem ? BYSIZE(k##_mi) : BYSIZE(k##_ri); }                                            \
-    XALIAS(k##_EvsIb, k##_EvIz)
+    XPICK(k##_EbIb) { return i->is_mem ? BYTE_MEM(k##_mi1) : k##_ri1; }                                                \
+    XPICK(k##_EvIz) { return i->is_mem ? BYSIZE_MEM(k##_mi) : BYSIZE(k##_ri); }
+#define ALL_SIZES(fn, k) fn(k, 1) SIZES(fn, k)
+#define ALU(k)                                                                                                         \
+    ALL_SIZES(ALU_REG, k)                                                                                              \
+    ALL_SIZES(ALU_LOAD, k)                                                                                             \
+    ALL_SIZES(ALU_RMW, k)                                                                                              \
+    ALU_PICK(k)                                                                                                        \
+    ALU_PICK_LOAD(k)
 ALU(ADD)
 ALU(OR)
 ALU(ADC)
@@ -79,23 +78,15 @@ ALU(SBB)
 ALU(AND)
 ALU(SUB)
 ALU(XOR)
-ALU(CMP)
-
-#define TEST_FORMS(k, n)                                                                                               \
-    FN(k##_rr##n) { alu_reg(c, K_##k, i->rm, rd(c, i->reg, n), n); }                                                   \
-    FN(k##_mr##n) { alu_mem(c, i, K_##k, rd(c, i->reg, n), n); }                                                       \
-    FN(k##_ri##n) { alu_reg(c, K_##k, i->rm, cut(i->imm, n), n); }                                                     \
-    FN(k##_mi##n) { alu_mem(c, i, K_##k, cut(i->imm, n), n); }                                                         \
-    FN(k##_ai##n) { alu_reg(c, K_##k, R_RAX, cut(i->imm, n), n); }
-TEST_FORMS(TEST, 1)
-SIZES(TEST_FORMS, TEST)
-XPICK(TEST_EbGb) { return i->is_mem ? TEST_mr1 : TEST_rr1; }
-XPICK(TEST_EvGv) { return i->is_mem ? BYSIZE(TEST_mr) : BYSIZE(TEST_rr); }
-XPICK(TEST_ALIb) { return TEST_ai1; }
-XPICK(TEST_rAXIz) { return BYSIZE(TEST_ai); }
-XPICK(TEST_EbIb) { return i->is_mem ? TEST_mi1 : TEST_ri1; }
+ALL_SIZES(ALU_REG, CMP)
+ALL_SIZES(ALU_LOAD, CMP)
+ALL_SIZES(ALU_COMPARE, CMP)
+ALU_PICK(CMP)
+ALU_PICK_LOAD(CMP)
+ALL_SIZES(ALU_REG, TEST)
+ALL_SIZES(ALU_COMPARE, TEST)
+ALU_PICK(TEST)
 XALIAS(TEST_EbIb_1, TEST_EbIb)
-XPICK(TEST_EvIz) { return i->is_mem ? BYSIZE(TEST_mi) : BYSIZE(TEST_ri); }
 XALIAS(TEST_EvIz_1, TEST_EvIz)
 
 // ---- one operand
@@ -122,17 +113,11 @@ INLINE u64 unary(struct cpu *c, enum unary k, u64 a, unsigned n)
 }
 #define UNARY_FORMS(k, n)                                                                                              \
     FN(k##_r##n) { wr(c, i->rm, unary(c, K_##k, rd(c, i->rm, n), n), n); }                                             \
-    FN(k##_m##n)                                                                                                       \
-    {                                                                                                                  \
-        struct rmw p;                                                                                                  \
-        u64 a = rmw_load(c, i->seg, insn_ea(c, i), n, &p);                                                             \
-        rmw_store(c, &p, unary(c, K_##k, a, n), n);                                                                    \
-    }
+    FN_RMW(k##_m##n, n, unary(c, K_##k, v, n))
 #define UNARY(k)                                                                                                       \
-    UNARY_FORMS(k, 1)                                                                                                  \
-    SIZES(UNARY_FORMS, k)                                                                                              \
-    XPICK(k##_Eb) { return i->is_mem ? k##_m1 : k##_r1; }                                                              \
-    XPICK(k##_Ev) { return i->is_mem ? BYSIZE(k##_m) : BYSIZE(k##_r); }
+    ALL_SIZES(UNARY_FORMS, k)                                                                                          \
+    XPICK(k##_Eb) { return i->is_mem ? BYTE_MEM(k##_m1) : k##_r1; }                                                    \
+    XPICK(k##_Ev) { return i->is_mem ? BYSIZE_MEM(k##_m) : BYSIZE(k##_r); }
 UNARY(INC)
 UNARY(DEC)
 UNARY(NEG)

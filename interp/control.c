@@ -13,14 +13,27 @@ u64 jump_refused(struct cpu *c, u64 rip, unsigned n)
 }
 INLINE void jump_to(struct cpu *c, u64 rip, unsigned n) { c->gpr[R_RIP] = jump_check(c, rip, n); }
 
-// ---- Jcc: one function a condition and operand size
+// ---- Jcc: one function a condition and operand size; what is neither a plain comparison nor inside the segment goes
+// on in one that knows only the size.
+INLINE void jcc_slow(struct cpu *c, const struct insn *i, unsigned n)
+{
+    if (flags_cond_slow(c, i->cc)) jump_to(c, c->gpr[R_RIP] + i->imm, n);
+}
+#define JCC_SLOW(k, n)                                                                                                 \
+    COLD FN(jcc_slow##n) { jcc_slow(c, i, n); }
+SIZES(JCC_SLOW, x)
 #define CONDITIONS(f, n)                                                                                               \
     f(0, n) f(1, n) f(2, n) f(3, n) f(4, n) f(5, n) f(6, n) f(7, n) f(8, n) f(9, n) f(10, n) f(11, n) f(12, n)         \
         f(13, n) f(14, n) f(15, n)
 #define JCC(cc, n)                                                                                                     \
     FN(jcc_##cc##_##n)                                                                                                 \
     {                                                                                                                  \
-        if (flags_cond(c, cc)) jump_to(c, c->gpr[R_RIP] + i->imm, n);                                                  \
+        bool slow = false, taken = flags_cond_fast(c, cc, &slow);                                                      \
+        if (unlikely(slow)) return jcc_slow##n(c, i);                                                                  \
+        if (!taken) return;                                                                                            \
+        u64 rip = cut(c->gpr[R_RIP] + i->imm, n);                                                                      \
+        if (unlikely(!jump_ok(c, rip, n))) return jcc_slow##n(c, i);                                                   \
+        c->gpr[R_RIP] = rip;                                                                                           \
     }
 CONDITIONS(JCC, 2)
 CONDITIONS(JCC, 4)
@@ -35,36 +48,58 @@ XALIAS(JCC_Jb, JCC_Jz)
 
 // ---- JMP, CALL, RET
 #define JUMP_FORMS(k, n)                                                                                               \
-    FN(jmp_j##n) { jump_to(c, c->gpr[R_RIP] + i->imm, n); }                                                            \
-    FN(jmp_r##n) { jump_to(c, rd(c, i->rm, n), n); }                                                                   \
-    FN(jmp_m##n) { jump_to(c, ld_mem(c, i, n), n); }                                                                   \
-    INLINE void call_to##n(struct cpu *c, u64 rip)                                                                     \
+    COLD static void jump_slow##n(struct cpu *c, u64 rip) { jump_to(c, rip, n); }                                      \
+    INLINE void jump_fast##n(struct cpu *c, u64 rip)                                                                   \
+    {                                                                                                                  \
+        rip = cut(rip, n);                                                                                             \
+        if (unlikely(!jump_ok(c, rip, n))) return jump_slow##n(c, rip);                                                \
+        c->gpr[R_RIP] = rip;                                                                                           \
+    }                                                                                                                  \
+    COLD static void call_slow##n(struct cpu *c, u64 rip)                                                              \
     {                                                                                                                  \
         rip = jump_check(c, rip, n);                                                                                   \
         push(c, cut(c->gpr[R_RIP], n), n);                                                                             \
         c->gpr[R_RIP] = rip;                                                                                           \
     }                                                                                                                  \
-    FN(call_j##n) { call_to##n(c, c->gpr[R_RIP] + i->imm); }                                                           \
-    FN(call_r##n) { call_to##n(c, rd(c, i->rm, n)); }                                                                  \
-    FN(call_m##n) { call_to##n(c, ld_mem(c, i, n)); }                                                                  \
-    FN(ret_##n)                                                                                                        \
+    INLINE void call_fast##n(struct cpu *c, u64 rip)                                                                   \
     {                                                                                                                  \
-        u64 rip = jump_check(c, peek(c, n), n);                                                                        \
-        c->gpr[R_RSP] = sp_add(c, n, n);                                                                               \
+        rip = cut(rip, n);                                                                                             \
+        u64 sp = sp_add(c, -(i64)n, n);                                                                                \
+        void *p = stack_host_wr(c, sp, n);                                                                             \
+        if (unlikely(!p || !jump_ok(c, rip, n))) return call_slow##n(c, rip);                                          \
+        st_size(p, c->gpr[R_RIP], n);                                                                                  \
+        c->gpr[R_RSP] = sp;                                                                                            \
         c->gpr[R_RIP] = rip;                                                                                           \
     }                                                                                                                  \
-    FN(ret_i##n)                                                                                                       \
+    FN(jmp_j##n) { jump_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                          \
+    FN(jmp_r##n) { jump_fast##n(c, c->gpr[i->rm]); }                                                                   \
+    FN_LOAD(jmp_m##n, n, jump_fast##n(c, v))                                                                           \
+    FN(call_j##n) { call_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                         \
+    FN(call_r##n) { call_fast##n(c, c->gpr[i->rm]); }                                                                  \
+    FN_LOAD(call_m##n, n, call_fast##n(c, v))                                                                          \
+    COLD static void ret_slow##n(struct cpu *c, unsigned bytes)                                                        \
     {                                                                                                                  \
         u64 rip = jump_check(c, peek(c, n), n);                                                                        \
-        c->gpr[R_RSP] = sp_add(c, n + (u16)i->imm, n);                                                                 \
+        c->gpr[R_RSP] = sp_add(c, n + bytes, n);                                                                       \
         c->gpr[R_RIP] = rip;                                                                                           \
-    }
+    }                                                                                                                  \
+    INLINE void ret_fast##n(struct cpu *c, unsigned bytes)                                                             \
+    {                                                                                                                  \
+        void *p = stack_host_rd(c, c->gpr[R_RSP], n);                                                                  \
+        if (unlikely(!p)) return ret_slow##n(c, bytes);                                                                \
+        u64 rip = ld_size(p, n);                                                                                       \
+        if (unlikely(!jump_ok(c, rip, n))) return ret_slow##n(c, bytes);                                               \
+        c->gpr[R_RSP] = sp_add(c, n + bytes, n);                                                                       \
+        c->gpr[R_RIP] = rip;                                                                                           \
+    }                                                                                                                  \
+    FN(ret_##n) { ret_fast##n(c, 0); }                                                                                 \
+    FN(ret_i##n) { ret_fast##n(c, (u16)i->imm); }
 SIZES(JUMP_FORMS, x)
 XPICK(JMP_Jz) { return BYSIZE(jmp_j); }
 XPICK(JMP_Jb) { return BYSIZE(jmp_j); }
-XPICK(JMP_Ev) { return i->is_mem ? BYSIZE(jmp_m) : BYSIZE(jmp_r); }
+XPICK(JMP_Ev) { return i->is_mem ? BYSIZE_MEM(jmp_m) : BYSIZE(jmp_r); }
 XPICK(CALL_Jz) { return BYSIZE(call_j); }
-XPICK(CALL_Ev) { return i->is_mem ? BYSIZE(call_m) : BYSIZE(call_r); }
+XPICK(CALL_Ev) { return i->is_mem ? BYSIZE_MEM(call_m) : BYSIZE(call_r); }
 XPICK(RET) { return BYSIZE(ret_); }
 XPICK(RET_Iw) { return BYSIZE(ret_i); }
 

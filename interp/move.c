@@ -7,20 +7,20 @@
 #define MOV_FORMS(k, n)                                                                                                \
     FN(k##_rr##n) { wr(c, i->rm, rd(c, i->reg, n), n); }                                                               \
     FN(k##_gr##n) { wr(c, i->reg, rd(c, i->rm, n), n); }                                                               \
-    FN(k##_mr##n) { st_mem(c, i, rd(c, i->reg, n), n); }                                                               \
-    FN(k##_gm##n) { wr(c, i->reg, ld_mem(c, i, n), n); }                                                               \
     FN(k##_ri##n) { wr(c, i->rm, i->imm, n); }                                                                         \
-    FN(k##_mi##n) { st_mem(c, i, cut(i->imm, n), n); }                                                                 \
+    FN_STORE(k##_mr##n, n, rd(c, i->reg, n))                                                                           \
+    FN_STORE(k##_mi##n, n, cut(i->imm, n))                                                                             \
+    FN_LOAD(k##_gm##n, n, wr(c, i->reg, v, n))                                                                         \
     FN(k##_ao##n) { wr(c, R_RAX, mem_load(c, i->seg, i->imm, n), n); }                                                 \
     FN(k##_oa##n) { mem_store(c, i->seg, i->imm, rd(c, R_RAX, n), n); }
 MOV_FORMS(mov, 1)
 SIZES(MOV_FORMS, mov)
-XPICK(MOV_EbGb) { return i->is_mem ? mov_mr1 : mov_rr1; }
-XPICK(MOV_EvGv) { return i->is_mem ? BYSIZE(mov_mr) : BYSIZE(mov_rr); }
-XPICK(MOV_GbEb) { return i->is_mem ? mov_gm1 : mov_gr1; }
-XPICK(MOV_GvEv) { return i->is_mem ? BYSIZE(mov_gm) : BYSIZE(mov_gr); }
-XPICK(MOV_EbIb) { return i->is_mem ? mov_mi1 : mov_ri1; }
-XPICK(MOV_EvIz) { return i->is_mem ? BYSIZE(mov_mi) : BYSIZE(mov_ri); }
+XPICK(MOV_EbGb) { return i->is_mem ? BYTE_MEM(mov_mr1) : mov_rr1; }
+XPICK(MOV_EvGv) { return i->is_mem ? BYSIZE_MEM(mov_mr) : BYSIZE(mov_rr); }
+XPICK(MOV_GbEb) { return i->is_mem ? BYTE_MEM(mov_gm1) : mov_gr1; }
+XPICK(MOV_GvEv) { return i->is_mem ? BYSIZE_MEM(mov_gm) : BYSIZE(mov_gr); }
+XPICK(MOV_EbIb) { return i->is_mem ? BYTE_MEM(mov_mi1) : mov_ri1; }
+XPICK(MOV_EvIz) { return i->is_mem ? BYSIZE_MEM(mov_mi) : BYSIZE(mov_ri); }
 XPICK(MOV_ZbIb) { return mov_ri1; }
 XPICK(MOV_ZvIv) { return BYSIZE(mov_ri); }
 XPICK(MOV_ALOb) { return mov_ao1; }
@@ -38,22 +38,22 @@ X(MOVNTI_MyGy)
 // ---- widening: k is MOVZX's cut or MOVSX's sext, m the source's size
 #define WIDEN_FORM(k, how, m, n)                                                                                       \
     FN(k##_r##m##n) { wr(c, i->reg, (u64)how(rd(c, i->rm, m), m), n); }                                                \
-    FN(k##_m##m##n) { wr(c, i->reg, (u64)how(ld_mem(c, i, m), m), n); }
+    FN_LOAD(k##_m##m##n, m, wr(c, i->reg, (u64)how(v, m), n))
 #define WIDEN(k, how, m) WIDEN_FORM(k, how, m, 2) WIDEN_FORM(k, how, m, 4) WIDEN_FORM(k, how, m, 8)
 WIDEN(movzx, cut, 1)
 WIDEN(movzx, cut, 2)
 WIDEN(movsx, sext, 1)
 WIDEN(movsx, sext, 2)
 WIDEN_FORM(movsx, sext, 4, 8)
-XPICK(MOVZX_GvEb) { return i->is_mem ? BYSIZE(movzx_m1) : BYSIZE(movzx_r1); }
-XPICK(MOVZX_GvEw) { return i->is_mem ? BYSIZE(movzx_m2) : BYSIZE(movzx_r2); }
-XPICK(MOVSX_GvEb) { return i->is_mem ? BYSIZE(movsx_m1) : BYSIZE(movsx_r1); }
-XPICK(MOVSX_GvEw) { return i->is_mem ? BYSIZE(movsx_m2) : BYSIZE(movsx_r2); }
+XPICK(MOVZX_GvEb) { return i->is_mem ? BYSIZE_MEM(movzx_m1) : BYSIZE(movzx_r1); }
+XPICK(MOVZX_GvEw) { return i->is_mem ? BYSIZE_MEM(movzx_m2) : BYSIZE(movzx_r2); }
+XPICK(MOVSX_GvEb) { return i->is_mem ? BYSIZE_MEM(movsx_m1) : BYSIZE(movsx_r1); }
+XPICK(MOVSX_GvEw) { return i->is_mem ? BYSIZE_MEM(movsx_m2) : BYSIZE(movsx_r2); }
 // MOVSXD without REX.W is a plain MOV of its operand size.
 XPICK(MOVSXD_GvEd)
 {
-    if (i->osz == 8) return i->is_mem ? movsx_m48 : movsx_r48;
-    return i->is_mem ? BYSIZE(mov_gm) : BYSIZE(mov_gr);
+    if (i->osz == 8) return i->is_mem ? BYTE_MEM(movsx_m48) : movsx_r48;
+    return i->is_mem ? BYSIZE_MEM(mov_gm) : BYSIZE(mov_gr);
 }
 X(CBW)
 {
@@ -193,14 +193,10 @@ XPICK(CMOVCC_GvEv)
 
 // ---- PUSH, POP
 #define PUSH_FORM(k, n)                                                                                                \
-    FN(push_r##n) { push(c, rd(c, i->rm, n), n); }                                                                     \
+    FN_PUSH(push_r##n, n, rd(c, i->rm, n))                                                                             \
     FN(push_m##n) { push(c, ld_mem(c, i, n), n); }                                                                     \
-    FN(push_i##n) { push(c, cut(i->imm, n), n); }                                                                      \
-    FN(pop_r##n)                                                                                                       \
-    {                                                                                                                  \
-        u64 v = pop(c, n); /* POP rSP: the value wins over the increment */                                            \
-        wr(c, i->rm, v, n);                                                                                            \
-    }                                                                                                                  \
+    FN_PUSH(push_i##n, n, cut(i->imm, n))                                                                              \
+    FN_POP(pop_r##n, n, wr(c, i->rm, v, n)) /* POP rSP: the value wins over the increment */                           \
     FN(pop_m##n)                                                                                                       \
     {                                                                                                                  \
         /* An address based on rSP uses its value after the increment. */                                              \

@@ -29,6 +29,77 @@ INLINE void st_mem(struct cpu *c, const struct insn *i, u64 v, unsigned n)
 {
     mem_store(c, i->seg, insn_ea(c, i), v, n);
 }
+
+// ---- functions with one memory operand come three times: NAME for what the first-level TLB serves, where nothing is
+// called and so nothing has to be saved; NAME_f the same for flat addresses (64-bit code and address size, a segment
+// whose base and limit do not count); NAME_slow for everything else, which both reach by a tail call.
+#define COLD __attribute__((noinline, cold))
+INLINE bool ea_flat(const struct insn *i) { return i->asz == 8 && i->seg <= S_DS; }
+INLINE u64 flat_ea(const struct cpu *c, const struct insn *i)
+{
+    return c->gpr[i->base] + (c->gpr[i->index] << i->scale) + (u64)(i64)i->disp;
+}
+#define BYSIZE_F(fn)   (i->osz == 2 ? fn##2_f : i->osz == 4 ? fn##4_f : fn##8_f)
+#define BYSIZE_MEM(fn) (ea_flat(i) ? BYSIZE_F(fn) : BYSIZE(fn))
+#define BYTE_MEM(fn)   (ea_flat(i) ? fn##_f : fn)
+// v is the value of the memory operand.
+#define FN_LOAD(name, n, ...)                                                                                          \
+    COLD FN(name##_slow)                                                                                               \
+    {                                                                                                                  \
+        u64 v = access_load_slow(c, i->seg, insn_ea(c, i), n);                                                         \
+        __VA_ARGS__;                                                                                                   \
+    }                                                                                                                  \
+    FN(name)                                                                                                           \
+    {                                                                                                                  \
+        void *p = access_host_rd(c, i->seg, insn_ea(c, i), n);                                                         \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        u64 v = ld_size(p, n);                                                                                         \
+        __VA_ARGS__;                                                                                                   \
+    }                                                                                                                  \
+    FN(name##_f)                                                                                                       \
+    {                                                                                                                  \
+        void *p = tlb_host(c->tlb->rd, flat_ea(c, i), n);                                                              \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        u64 v = ld_size(p, n);                                                                                         \
+        __VA_ARGS__;                                                                                                   \
+    }
+// Stores `value`.
+#define FN_STORE(name, n, value)                                                                                       \
+    COLD FN(name##_slow) { access_store_slow(c, i->seg, insn_ea(c, i), value, n); }                                    \
+    FN(name)                                                                                                           \
+    {                                                                                                                  \
+        void *p = access_host_wr(c, i->seg, insn_ea(c, i), n);                                                         \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        st_size(p, value, n);                                                                                          \
+    }                                                                                                                  \
+    FN(name##_f)                                                                                                       \
+    {                                                                                                                  \
+        void *p = tlb_host(c->tlb->wr, flat_ea(c, i), n);                                                              \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        st_size(p, value, n);                                                                                          \
+    }
+// Replaces the value v by `result`.
+#define FN_RMW(name, n, result)                                                                                        \
+    COLD FN(name##_slow)                                                                                               \
+    {                                                                                                                  \
+        struct rmw p;                                                                                                  \
+        u64 v = rmw_load(c, i->seg, insn_ea(c, i), n, &p);                                                             \
+        rmw_store(c, &p, result, n);                                                                                   \
+    }                                                                                                                  \
+    FN(name)                                                                                                           \
+    {                                                                                                                  \
+        void *p = access_host_wr(c, i->seg, insn_ea(c, i), n);                                                         \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        u64 v = ld_size(p, n);                                                                                         \
+        st_size(p, result, n);                                                                                         \
+    }                                                                                                                  \
+    FN(name##_f)                                                                                                       \
+    {                                                                                                                  \
+        void *p = tlb_host(c->tlb->wr, flat_ea(c, i), n);                                                              \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        u64 v = ld_size(p, n);                                                                                         \
+        st_size(p, result, n);                                                                                         \
+    }
 // Operand E, where forms are not told apart by function.
 INLINE u64 ld_e(struct cpu *c, const struct insn *i, unsigned n)
 {
@@ -86,17 +157,50 @@ INLINE u64 pop(struct cpu *c, unsigned n)
     c->gpr[R_RSP] = sp_add(c, n, n);
     return v;
 }
+// Host address of a stack slot, NULL for the slow path. 8-byte slots exist in 64-bit code only, where SS is flat.
+INLINE void *stack_host_rd(struct cpu *c, u64 sp, unsigned n)
+{
+    return n == 8 ? tlb_host(c->tlb->rd, sp, 8) : access_host_rd(c, S_SS, sp_ea(c, sp, n), n);
+}
+INLINE void *stack_host_wr(struct cpu *c, u64 sp, unsigned n)
+{
+    return n == 8 ? tlb_host(c->tlb->wr, sp, 8) : access_host_wr(c, S_SS, sp_ea(c, sp, n), n);
+}
+// Like FN_LOAD and FN_STORE.
+#define FN_PUSH(name, n, value)                                                                                        \
+    COLD FN(name##_slow) { push(c, value, n); }                                                                        \
+    FN(name)                                                                                                           \
+    {                                                                                                                  \
+        u64 sp = sp_add(c, -(i64)n, n);                                                                                \
+        void *p = stack_host_wr(c, sp, n);                                                                             \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        st_size(p, value, n);                                                                                          \
+        c->gpr[R_RSP] = sp;                                                                                            \
+    }
+#define FN_POP(name, n, ...)                                                                                           \
+    COLD FN(name##_slow)                                                                                               \
+    {                                                                                                                  \
+        u64 v = pop(c, n);                                                                                             \
+        __VA_ARGS__;                                                                                                   \
+    }                                                                                                                  \
+    FN(name)                                                                                                           \
+    {                                                                                                                  \
+        void *p = stack_host_rd(c, c->gpr[R_RSP], n);                                                                  \
+        if (unlikely(!p)) return name##_slow(c, i);                                                                    \
+        u64 v = ld_size(p, n);                                                                                         \
+        c->gpr[R_RSP] = sp_add(c, n, n);                                                                               \
+        __VA_ARGS__;                                                                                                   \
+    }
 
 // ---- near jumps. Returns the target cut to the operand size; #GP(0) if it is outside the code segment or not
 // canonical.
 NOINLINE u64 jump_refused(struct cpu *c, u64 rip, unsigned n);
+INLINE bool jump_ok(const struct cpu *c, u64 rip, unsigned n)
+{
+    return n == 8 ? (u64)((i64)(rip << 16) >> 16) == rip : rip <= c->seg[S_CS].limit;
+}
 INLINE u64 jump_check(struct cpu *c, u64 rip, unsigned n)
 {
-    if (n == 8) {
-        if (unlikely((u64)((i64)(rip << 16) >> 16) != rip)) return jump_refused(c, rip, n);
-        return rip;
-    }
     rip = cut(rip, n);
-    if (unlikely(rip > c->seg[S_CS].limit)) return jump_refused(c, rip, n);
-    return rip;
+    return likely(jump_ok(c, rip, n)) ? rip : jump_refused(c, rip, n);
 }
