@@ -6,15 +6,20 @@
 #include "cpu/fpu/fast80.h"
 #include "interp/x87.h"
 
+// The first opcode byte's low three bits, for FOP: from the second character of the row's "D8" ... "DF".
+static const u8 opcode_low[OP_COUNT] = {
+#define INSN(name, opcode, ...) [OP_##name] = ((opcode)[1] >= 'A' ? (opcode)[1] - 'A' + 10 : (opcode)[1] - '0') & 7,
+#include "cpu/insn-x87.def"
+#undef INSN
+};
+
 void x87_pointers(struct cpu *c, const struct insn *i)
 {
     struct fpu *f = &c->fpu;
     u64 ip = c->gpr[R_RIP] - i->len;
-    unsigned digit = (u8)insn_rows[i->op].opcode[1]; // "D8"…"DF"
     f->fip = cpu_code64(c) ? ip : (u32)ip;
     f->fcs = c->seg[S_CS].sel;
-    f->fop = (u16)((digit & 7) << 8 | i->modrm);
-    if (digit >= 'A') f->fop = (u16)((digit - 'A' + 2) << 8 | i->modrm);
+    f->fop = (u16)(opcode_low[i->op] << 8 | i->modrm);
     if (i->is_mem) {
         f->fdp = insn_ea(c, i);
         f->fds = c->seg[i->seg].sel;

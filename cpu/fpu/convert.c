@@ -16,9 +16,10 @@ struct f80 f80_from_f64(struct fenv_x *e, u64 v) { return load(e, fpn_f64(v)); }
 
 struct f80 f80_from_i64(i64 v)
 {
-    struct fpn x = fpn_i64(v);
-    if (x.cls == FP_ZERO_) return (struct f80){0, 0};
-    return (struct f80){x.sig, (u16)(x.sign << 15 | (x.exp + 16383))};
+    u64 u = v < 0 ? -(u64)v : (u64)v;
+    if (!u) return (struct f80){0, 0};
+    unsigned n = (unsigned)__builtin_clzll(u);
+    return (struct f80){u << n, (u16)((v < 0) << 15 | (16383 + 63 - n))};
 }
 
 struct f80 f80_from_bcd(const u8 v[10])

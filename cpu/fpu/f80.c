@@ -23,7 +23,7 @@ static struct fpr rem_final(struct fpn a, struct fpn b, bool nearest, u8 *q)
         return fpr_norm(!a.sign, a.exp + 1, (((u128)b.sig << 1) - a.sig) << 63);
     }
     u128 n = (u128)a.sig << d;
-    u64 quot = (u64)(n / b.sig), r = (u64)(n % b.sig);
+    u64 r, quot = fp_div128(n, b.sig, &r);
     bool sign = a.sign;
     if (nearest && (r > b.sig - r || (r == b.sig - r && (quot & 1)))) {
         r = b.sig - r;
@@ -46,7 +46,8 @@ struct f80 f80_rem(struct fenv_x *e, struct fpn a, struct fpn b, bool nearest, u
     if (d < 64) return fpr_pack_f80(e, rem_final(a, b, nearest, q), 64);
     // Partial: the exponents come closer by 32..63, a multiple of 32 remaining.
     int n = (d & 31) | 32;
-    u64 rest = (u64)(((u128)a.sig << n) % b.sig);
+    u64 rest;
+    fp_div128((u128)a.sig << n, b.sig, &rest);
     *q = 8;
     r = rest ? fpr_norm(a.sign, a.exp - n, (u128)rest << 64) : fpr_special(FP_ZERO_, a.sign);
     return fpr_pack_f80(e, r, 64);

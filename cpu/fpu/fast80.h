@@ -46,7 +46,7 @@ INLINE struct f80 f80_div_fast(struct fenv_x *e, struct f80 a, struct f80 b)
         int exp = (a.se & 0x7FFF) - (b.se & 0x7FFF) + 16383 - !ge;
         if (likely(f80_exp_usual(exp))) {
             u128 n = (u128)a.m << (ge ? 63 : 64);
-            u64 q = (u64)(n / b.m), r = (u64)(n - (u128)q * b.m);
+            u64 r, q = fp_div128(n, b.m, &r);
             // What is left against half the divisor tells all that rounding needs.
             u64 lo = !r ? 0 : r > b.m - r ? 3ull << 62 : r == b.m - r ? 1ull << 63 : 1;
             return f80_round_usual(e, (a.se ^ b.se) & 0x8000u, (unsigned)exp, q, lo);

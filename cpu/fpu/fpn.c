@@ -162,10 +162,9 @@ static struct fpr div(struct fenv_x *e, struct fpn x, struct fpn y)
     if (y.cls == FP_INF_ || x.cls == FP_ZERO_) return fpr_special(FP_ZERO_, sign);
     bool ge = x.sig >= y.sig;
     u128 n = (u128)x.sig << (ge ? 63 : 64);
-    u64 q = (u64)(n / y.sig), r = (u64)(n % y.sig);
-    u128 n2 = (u128)r << 64;
-    u64 q2 = (u64)(n2 / y.sig);
-    u128 sig = (u128)q << 64 | q2 | (n2 % y.sig != 0);
+    u64 r, r2, q = fp_div128(n, y.sig, &r);
+    u64 q2 = fp_div128((u128)r << 64, y.sig, &r2);
+    u128 sig = (u128)q << 64 | q2 | (r2 != 0);
     return (struct fpr){.sig = sig, .exp = x.exp - y.exp - !ge, .cls = FP_NORM_, .sign = sign};
 }
 

@@ -70,6 +70,20 @@ static inline struct fenv_x fx_from_fcw(u16 fcw) // with flags = 0
     return (struct fenv_x){.rm = fcw >> 10 & 3, .pc = pc == 0 ? 24 : pc == 2 ? 53 : 64, .masks = fcw & FX_ALL};
 }
 
+// n / d and the remainder, for n < d * 2^64: one instruction where the host has it.
+INLINE u64 fp_div128(u128 n, u64 d, u64 *rem)
+{
+#ifdef __x86_64__
+    u64 q;
+    __asm__("divq %4" : "=a"(q), "=d"(*rem) : "0"((u64)n), "1"((u64)(n >> 64)), "r"(d) : "cc");
+    return q;
+#else
+    u64 q = (u64)(n / d);
+    *rem = (u64)(n - (u128)q * d);
+    return q;
+#endif
+}
+
 struct fpn fpn_f80(struct f80 v);
 struct fpn fpn_f32(u32 v);
 struct fpn fpn_f64(u64 v);

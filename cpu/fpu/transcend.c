@@ -86,7 +86,7 @@ static struct wide wadd(struct wide a, struct wide b)
 static u64 div_digit(u128 *rem, u128 d)
 {
     u64 d1 = (u64)(d >> 64), d0 = (u64)d, r1 = (u64)(*rem >> 64);
-    u64 q = r1 >= d1 ? ~0ull : (u64)(*rem / d1);
+    u64 rest, q = r1 >= d1 ? ~0ull : fp_div128(*rem, d1, &rest);
     // rem * 2^64 - q * d as 192 bits: top:low; at most two corrections
     u128 p0 = (u128)q * d0, p1 = (u128)q * d1 + (u64)(p0 >> 64);
     u128 low = (*rem << 64) - ((p1 << 64) | (u64)p0);
