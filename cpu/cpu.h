@@ -173,7 +173,8 @@ enum {
     ATTN_SHADOW = 64, // the instruction before was STI, MOV SS, POP SS: no interrupts (and, after SS, no #DB) now
     ATTN_TRAP = 128,  // TF was set when the instruction began, or debug traps are pending in dr6_pending
     ATTN_CODE = 256,  // code that may be running was changed: leave the block
-    ATTN_DEBUG = 512  // DR7 has enabled instruction breakpoints, or EFLAGS.TF is set: run instruction by instruction
+    ATTN_DEBUG =
+        512 // DR7 has enabled instruction breakpoints, or EFLAGS.TF or RF is set: run instruction by instruction
 };
 
 // MODE_*: what the meaning of an instruction depends on beyond its bytes: key of decoded and translated blocks.
@@ -258,6 +259,7 @@ struct cpu {
     u64 dr6_pending; // bits to set in DR6 when the pending #DB trap is delivered
     u8 cpl;
     bool inhibit_db;  // the shadow is that of MOV SS / POP SS
+    bool no_step;     // the instruction entered a handler with TF cleared: no single-step trap after it
     bool nmi_blocked; // until IRET
     enum cpu_halt halt;
     u8 sipi_vector;

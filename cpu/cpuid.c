@@ -303,6 +303,7 @@ static bool parse(struct cpu_model *m, char *spec, struct err *e)
     free(list);
     while ((tok = strtok_r(NULL, ",", &save)))
         if (!item(m, tok, e)) return false;
+    if (model_has(m, FEAT_LM) || model_has(m, FEAT_PREFETCH3D)) feat_set(m, FEAT_PREFETCHW, true);
     drop_dependants(m);
     raise_levels(m);
     return true;

@@ -503,6 +503,7 @@ void far_syscall(struct cpu *c)
         c->gpr[11] = flags_get(c) & ~FL_RF;
         c->cpl = 0;
         sys_set_eflags(c, 0, (u32)c->sfmask | FL_RF);
+        c->no_step = !(c->eflags & FL_TF);
         seg_set_flat64(c, S_CS, sel, true, 0, true);
         seg_set_flat64(c, S_SS, sel + 8, false, 0, false);
         c->gpr[R_RIP] = target;

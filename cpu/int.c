@@ -263,6 +263,7 @@ void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u3
             through_gate_legacy(c, &g, &e);
     }
     c->exc_ext = false;
+    c->no_step = true;
     if (kind == INT_NMI) c->nmi_blocked = true;
     c->attn &= ~(u32)ATTN_SHADOW;
     c->inhibit_db = false;
@@ -293,6 +294,7 @@ static void int_v86(struct cpu *c, int vector)
             clear |= FL_VIF;
         }
         deliver_ivt(c, 0, vector, image, clear);
+        c->no_step = true;
         return;
     }
     if (iopl != 3) cpu_raise_err(c, EXC_GP, 0);

@@ -74,16 +74,20 @@ static bool attend(struct cpu *c)
     return shadow || (c->attn & ATTN_DEBUG);
 }
 
-// One instruction with TF and instruction breakpoints observed.
+// One instruction with TF, RF and instruction breakpoints observed. RF lives for one completed instruction: it is gone
+// before that executes, so that an IRET may set it for the next one (SDM vol. 3 17.3.1.1).
 static void step(struct cpu *c, bool shadow)
 {
+    u32 rf = c->eflags & FL_RF;
     bool tf = c->eflags & FL_TF;
-    u64 lin = (cpu_code64(c) ? 0 : c->seg[S_CS].base) + c->gpr[R_RIP];
+    u64 lin = (cpu_code64(c) ? 0 : c->seg[S_CS].base) + c->gpr[R_RIP], before = c->icount;
     if ((c->dr[7] & 0xff) && !(c->inhibit_db && shadow)) debug_check_insn(c, cpu_code64(c) ? lin : (u32)lin);
-    u64 before = c->icount;
+    c->eflags &= ~FL_RF;
+    c->no_step = false;
     c->engine->step(c);
-    if (c->icount != before) c->eflags &= ~FL_RF; // RF lives for one successful instruction
-    if (tf && (c->eflags & FL_TF || c->icount != before)) {
+    if (c->icount == before) c->eflags |= rf; // a string instruction goes on
+    if (rf) cpu_update_mode(c);
+    if (tf && !c->no_step) {
         c->dr6_pending |= 1 << 14;
         c->attn |= ATTN_TRAP;
     }

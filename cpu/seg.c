@@ -169,7 +169,7 @@ void cpu_update_mode(struct cpu *c)
     if (c->dr[7] & 0xff)
         for (unsigned i = 0; i < 4; i++)
             if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3)) insn_bp = true;
-    if (insn_bp || (c->eflags & FL_TF))
+    if (insn_bp || (c->eflags & (FL_TF | FL_RF)))
         c->attn |= ATTN_DEBUG;
     else
         c->attn &= ~ATTN_DEBUG;

@@ -225,6 +225,7 @@ void task_switch(struct cpu *c, u16 tss_sel, const struct desc *d, enum task_why
     }
     if (t.ip > c->seg[S_CS].limit) cpu_raise_err(c, EXC_GP, c->exc_ext);
     c->gpr[R_RIP] = t.ip;
+    c->no_step = true;
     if (t.trap) { // debug trap before the new task's first instruction
         c->dr6_pending |= 1 << 15;
         c->attn |= ATTN_TRAP;

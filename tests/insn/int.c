@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Delivery of interrupts and exceptions, IRET. Expected frames and error codes from the SDM, sections named at each
 // test.
+#include "interp/interp.h"
 #include "tests/insn/machine.h"
 
 static void set_gate(struct machine *m, unsigned v, u64 d) { poke(m, IDT + 8 * v, d, 8); }
@@ -361,10 +362,47 @@ static void debug(void)
     machine_free(m);
 }
 
+// vol. 3 17.3.1.1, 17.3.2: an instruction breakpoint whose handler sets RF and returns lets the instruction run once;
+// TF traps after each instruction, not after INT n.
+static void stepping(void)
+{
+    struct machine *m = machine_protected_engine("max", &interp_engine);
+    struct cpu *c = m->c;
+    set_gate(m, EXC_DB, gate(K_CS, 0x5550, 0x8e, 0));
+    set_gate(m, 0x80, gate(K_CS, 0x5560, 0x8e, 0));
+    // 5550: or dword [esp+8], 10000h; inc edx; iret   5560: inc ecx; jmp $
+    static const u8 handler[] = {0x81, 0x4c, 0x24, 0x08, 0, 0, 1, 0, 0x42, 0xcf}, soft[] = {0x41, 0xeb, 0xfe};
+    static const u8 code[] = {0x40, 0x40, 0x40, 0xcd, 0x80}; // inc eax * 3; int 80h
+    memcpy(m->ram->host + 0x5550, handler, sizeof handler);
+    memcpy(m->ram->host + 0x5560, soft, sizeof soft);
+    memcpy(m->ram->host + 0x7000, code, sizeof code);
+    c->halt = CPU_RUNNING;
+    for (unsigned i = 0; i < 4; i++) c->gpr[i] = 0;
+    RUNS(c, sys_write_dr(c, 1, 0x7001));
+    RUNS(c, sys_write_dr(c, 7, 1 << 2));
+    cpu_run(c, 6); // inc, [#DB] or, inc, iret, inc, inc
+    CHECK_EQ(c->gpr[R_RAX], 3);
+    CHECK_EQ(c->gpr[R_RDX], 1);
+    CHECK_EQ(c->gpr[R_RIP], 0x7003);
+    CHECK(!(c->eflags & FL_RF));
+    CHECK_EQ(c->dr[6] & 0xf, 2);
+    RUNS(c, sys_write_dr(c, 7, 0));
+    RUNS(c, sys_write_dr(c, 6, 0));
+    c->gpr[R_RIP] = 0x7000;
+    c->gpr[R_RAX] = c->gpr[R_RDX] = 0;
+    RUNS(c, sys_set_eflags(c, FL_TF, FL_TF));
+    cpu_run(c, 3 + 3 * 3 + 1 + 2);
+    CHECK_EQ(c->gpr[R_RAX], 3);
+    CHECK_EQ(c->gpr[R_RDX], 3); // after each INC
+    CHECK_EQ(c->gpr[R_RCX], 1); // none after INT 80h
+    CHECK_EQ(c->dr[6] & 0x4000, 0x4000);
+    machine_free(m);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(real_mode),   TEST(same_level),   TEST(inner_level),
-                                              TEST(iret_checks), TEST(v86),          TEST(vme),
-                                              TEST(long_mode),   TEST(double_fault), TEST(debug)};
+    static const struct check_test tests[] = {TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),
+                                              TEST(v86),       TEST(vme),        TEST(long_mode),   TEST(double_fault),
+                                              TEST(debug),     TEST(stepping)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }

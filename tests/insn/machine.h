@@ -35,7 +35,7 @@ struct machine {
 static UNUSED void m_triple(void *o, unsigned cpu) { ((struct machine *)o)->triple++; }
 static UNUSED u64 m_tsc(void *o, unsigned cpu) { return ((struct machine *)o)->tsc; }
 
-static UNUSED struct machine *machine_new(const char *model)
+static UNUSED struct machine *machine_new_engine(const char *model, const struct cpu_engine *engine)
 {
     struct machine *m = xalloc(sizeof *m);
     struct err e = {0};
@@ -45,9 +45,10 @@ static UNUSED struct machine *machine_new(const char *model)
     m->model = cpuid_model_parse(model, &e);
     if (!m->model) panic("%s", e.msg);
     struct cpu_pins pins = {.owner = m, .triple_fault = m_triple, .tsc = m_tsc};
-    m->c = cpu_new(&m->bus, 0, m->model, NULL, &pins);
+    m->c = cpu_new(&m->bus, 0, m->model, engine, &pins);
     return m;
 }
+static UNUSED struct machine *machine_new(const char *model) { return machine_new_engine(model, NULL); }
 static UNUSED void machine_free(struct machine *m)
 {
     bus_free(&m->bus);
@@ -88,9 +89,9 @@ static UNUSED u64 gate(u16 sel, u32 off, unsigned access, unsigned low)
 #define RUNS(c, call) CHECK_EQ(TRY(c, call), -1)
 
 // Ring 0, 32-bit, flat; a TSS with SS0:ESP0; empty IDT.
-static UNUSED struct machine *machine_protected(const char *model)
+static UNUSED struct machine *machine_protected_engine(const char *model, const struct cpu_engine *engine)
 {
-    struct machine *m = machine_new(model);
+    struct machine *m = machine_new_engine(model, engine);
     struct cpu *c = m->c;
     struct desc d;
     set_desc(m, K_CS, descriptor(0, 0xfffff, A_CODE0));
@@ -119,6 +120,7 @@ static UNUSED struct machine *machine_protected(const char *model)
     c->gpr[R_RIP] = 0x7000;
     return m;
 }
+static UNUSED struct machine *machine_protected(const char *model) { return machine_protected_engine(model, NULL); }
 // To ring 3.
 static UNUSED void to_user(struct machine *m)
 {

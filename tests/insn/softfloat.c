@@ -599,7 +599,8 @@ ROUND_OP(0)
 ROUND_OP(1)
 ROUND_OP(2)
 ROUND_OP(3)
-ROUND_OP(4) ROUND_OP(8) ROUND_OP(12)
+ROUND_OP(4)
+ROUND_OP(8) ROUND_OP(12)
 
     static void check_sse(const char *name, u32 mxcsr, u64 a, u64 b, u64 got, struct fenv_x *e, u64 want)
 {
