@@ -54,10 +54,9 @@ X_VW(CMPPD_VpdWpdIb, simd_cmppd(c, a, b, imm))
 X_SS(CMPSS_VssWssIb, simd_cmpss(c, a, b, imm))
 X_SD(CMPSD_VsdWsdIb, simd_cmpsd(c, a, b, imm))
 
-static void set_compare(struct cpu *c, const struct fenv_x *e, enum fp_rel r)
+static void set_compare(struct cpu *c, enum fp_rel r)
 {
     static const u32 fl[] = {[FP_LT + 1] = FL_CF, [FP_EQ + 1] = FL_ZF, [FP_GT + 1] = 0, FL_ZF | FL_PF | FL_CF};
-    if (e->flags) simd_fp_end(c, e->flags);
     flags_set_arith(c, fl[r + 1]);
 }
 #define X_COMIS(NAME, quiet)                                                                                           \
@@ -65,17 +64,13 @@ static void set_compare(struct cpu *c, const struct fenv_x *e, enum fp_rel r)
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
         u32 b = w32(c, i, mem);                                                                                        \
-        struct fenv_x e = simd_fp_env(c);                                                                              \
-        enum fp_rel r = f32_compare_fast(&e, c->vec[i->reg].d[0], b, quiet);                                           \
-        set_compare(c, &e, r);                                                                                         \
+        set_compare(c, simd_compare_ss(c, c->vec[i->reg].d[0], b, quiet));                                             \
     }                                                                                                                  \
     XRM(NAME##D_VsdWsd)                                                                                                \
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
         u64 b = w64(c, i, mem);                                                                                        \
-        struct fenv_x e = simd_fp_env(c);                                                                              \
-        enum fp_rel r = f64_compare_fast(&e, c->vec[i->reg].q[0], b, quiet);                                           \
-        set_compare(c, &e, r);                                                                                         \
+        set_compare(c, simd_compare_sd(c, c->vec[i->reg].q[0], b, quiet));                                             \
     }
 X_COMIS(COMIS, false)
 X_COMIS(UCOMIS, true)

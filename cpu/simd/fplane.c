@@ -107,41 +107,61 @@ static bool holds(enum fp_rel r, u8 pred)
 }
 static bool pred_quiet(u8 pred) { return (pred & 3) == 0 || (pred & 3) == 3; }
 
-u32 simd_cmpss(struct cpu *c, u32 a, u32 b, u8 imm)
+NOINLINE enum fp_rel simd_compare_ss_slow(struct cpu *c, u32 a, u32 b, bool quiet)
 {
     struct fenv_x e = simd_fp_env(c);
-    bool t = holds(f32_compare_fast(&e, a, b, pred_quiet(imm)), imm & 7);
+    enum fp_rel r = f32_compare(&e, a, b, quiet);
     if (e.flags) simd_fp_end(c, e.flags);
-    return -(u32)t;
+    return r;
+}
+NOINLINE enum fp_rel simd_compare_sd_slow(struct cpu *c, u64 a, u64 b, bool quiet)
+{
+    struct fenv_x e = simd_fp_env(c);
+    enum fp_rel r = f64_compare(&e, a, b, quiet);
+    if (e.flags) simd_fp_end(c, e.flags);
+    return r;
+}
+u32 simd_cmpss(struct cpu *c, u32 a, u32 b, u8 imm)
+{
+    return -(u32)holds(simd_compare_ss(c, a, b, pred_quiet(imm)), imm & 7);
 }
 u64 simd_cmpsd(struct cpu *c, u64 a, u64 b, u8 imm)
 {
-    struct fenv_x e = simd_fp_env(c);
-    bool t = holds(f64_compare_fast(&e, a, b, pred_quiet(imm)), imm & 7);
-    if (e.flags) simd_fp_end(c, e.flags);
-    return -(u64)t;
+    return -(u64)holds(simd_compare_sd(c, a, b, pred_quiet(imm)), imm & 7);
 }
-vq simd_cmpps(struct cpu *c, vq a_, vq b_, u8 imm)
+// Plain numbers are ordered and raise nothing.
+#define FP_CMP_PLAIN(V)                                                                                                \
+    vq r = {0};                                                                                                        \
+    if ((imm & 3) == 0) r = (vq)((V)a == (V)b);                                                                        \
+    if ((imm & 3) == 1) r = (vq)((V)a < (V)b);                                                                         \
+    if ((imm & 3) == 2) r = (vq)((V)a <= (V)b);                                                                        \
+    return imm & 4 ? ~r : r
+static NOINLINE vq cmpps_slow(struct cpu *c, vq a_, vq b_, u8 imm)
 {
-    vd a = (vd)a_, b = (vd)b_, r = {0};
-    if (likely(FP_FAST_HOST && vec_all(f32x4_plain(a) & f32x4_plain(b)))) { // ordered, and raises nothing
-        if ((imm & 3) == 0) r = (vd)((vf)a == (vf)b);
-        if ((imm & 3) == 1) r = (vd)((vf)a < (vf)b);
-        if ((imm & 3) == 2) r = (vd)((vf)a <= (vf)b);
-        return (vq)(imm & 4 ? ~r : r);
-    }
     struct fenv_x e = simd_fp_env(c);
-    for (unsigned n = 0; n < 4; n++) r[n] = -(u32)holds(f32_compare_fast(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
-    if (e.flags) simd_fp_end(c, e.flags);
+    vd a = (vd)a_, b = (vd)b_, r;
+    for (unsigned n = 0; n < 4; n++) r[n] = -(u32)holds(f32_compare(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
+    simd_fp_end(c, e.flags);
     return (vq)r;
 }
-vq simd_cmppd(struct cpu *c, vq a, vq b, u8 imm)
+static NOINLINE vq cmppd_slow(struct cpu *c, vq a, vq b, u8 imm)
 {
     struct fenv_x e = simd_fp_env(c);
     vq r;
-    for (unsigned n = 0; n < 2; n++) r[n] = -(u64)holds(f64_compare_fast(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
-    if (e.flags) simd_fp_end(c, e.flags);
+    for (unsigned n = 0; n < 2; n++) r[n] = -(u64)holds(f64_compare(&e, a[n], b[n], pred_quiet(imm)), imm & 7);
+    simd_fp_end(c, e.flags);
     return r;
+}
+vq simd_cmpps(struct cpu *c, vq a, vq b, u8 imm)
+{
+    if (unlikely(!FP_FAST_HOST || !vec_all(f32x4_plain((vd)a) & f32x4_plain((vd)b)))) return cmpps_slow(c, a, b, imm);
+    FP_CMP_PLAIN(vf);
+}
+vq simd_cmppd(struct cpu *c, vq a, vq b, u8 imm)
+{
+    bool plain = f64_plain(a[0]) && f64_plain(a[1]) && f64_plain(b[0]) && f64_plain(b[1]);
+    if (unlikely(!FP_FAST_HOST || !plain)) return cmppd_slow(c, a, b, imm);
+    FP_CMP_PLAIN(vg);
 }
 
 // ---- horizontal
@@ -210,17 +230,12 @@ static double host_round(double x, u8 rm)
     // The host rounds to nearest.
     return rm == FX_NEAREST ? nearbyint(x) : rm == FX_DOWN ? floor(x) : rm == FX_UP ? ceil(x) : trunc(x);
 }
-vq simd_roundps(struct cpu *c, vq b_, u8 imm, unsigned lanes)
+static NOINLINE vq roundps_slow(struct cpu *c, vq b_, u8 imm, u8 rm, unsigned lanes)
 {
     struct fenv_x e = simd_fp_env(c);
     vd b = (vd)b_;
-    u8 rm = imm & 4 ? e.rm : imm & 3, all = 0;
-    bool silent = round_silent(c->mxcsr, imm);
+    u8 all = 0;
     for (unsigned n = 0; n < lanes; n++) {
-        if (likely(silent && f32_plain(b[n]))) {
-            b[n] = f32_bits((float)host_round(f32_host(b[n]), rm));
-            continue;
-        }
         e.flags = 0;
         b[n] = f32_rndint(&e, b[n], rm, imm & 8);
         all |= e.flags;
@@ -228,22 +243,39 @@ vq simd_roundps(struct cpu *c, vq b_, u8 imm, unsigned lanes)
     simd_fp_end(c, all);
     return (vq)b;
 }
-vq simd_roundpd(struct cpu *c, vq b, u8 imm, unsigned lanes)
+vq simd_roundps(struct cpu *c, vq b_, u8 imm, unsigned lanes)
+{
+    vd b = (vd)b_;
+    u8 rm = imm & 4 ? c->mxcsr >> 13 & 3 : imm & 3;
+    bool fast = round_silent(c->mxcsr, imm);
+    for (unsigned n = 0; n < lanes && fast; n++) {
+        fast = f32_plain(b[n]);
+        if (fast) b[n] = f32_bits((float)host_round(f32_host(b[n]), rm));
+    }
+    return likely(fast) ? (vq)b : roundps_slow(c, b_, imm, rm, lanes);
+}
+static NOINLINE vq roundpd_slow(struct cpu *c, vq b, u8 imm, u8 rm, unsigned lanes)
 {
     struct fenv_x e = simd_fp_env(c);
-    u8 rm = imm & 4 ? e.rm : imm & 3, all = 0;
-    bool silent = round_silent(c->mxcsr, imm);
+    u8 all = 0;
     for (unsigned n = 0; n < lanes; n++) {
-        if (likely(silent && f64_plain(b[n]))) {
-            b[n] = f64_bits(host_round(f64_host(b[n]), rm));
-            continue;
-        }
         e.flags = 0;
         b[n] = f64_rndint(&e, b[n], rm, imm & 8);
         all |= e.flags;
     }
     simd_fp_end(c, all);
     return b;
+}
+vq simd_roundpd(struct cpu *c, vq b, u8 imm, unsigned lanes)
+{
+    vq r = b;
+    u8 rm = imm & 4 ? c->mxcsr >> 13 & 3 : imm & 3;
+    bool fast = round_silent(c->mxcsr, imm);
+    for (unsigned n = 0; n < lanes && fast; n++) {
+        fast = f64_plain(b[n]);
+        if (fast) r[n] = f64_bits(host_round(f64_host(b[n]), rm));
+    }
+    return likely(fast) ? r : roundpd_slow(c, b, imm, rm, lanes);
 }
 
 // ---- approximations
@@ -283,61 +315,78 @@ u32 simd_rsqrt(u32 b)
         k--;
     }
     if (m == 0x800000) return approx_pack(0, -k / 2, 1 << 12);
-    u64 s = 0;
-    for (u64 step = 1 << 13; step; step >>= 1)
-        if ((s + step) * (s + step) * m <= 1ull << 51) s += step;
+    u64 s = (u64)sqrt((double)((1ull << 51) / m)); // a guess; the integers decide
+    while (s * s * m > 1ull << 51) s--;
+    while ((s + 1) * (s + 1) * m <= 1ull << 51) s++;
     return approx_pack(0, -k / 2 - 1, (s + 1) / 2);
 }
 
 // ---- conversions
-INLINE i32 cvt_f32_i32(struct fenv_x *e, u32 v, bool trunc)
+// To integers: true if a value |v| < 2^30 converts without the soft float: PE is set and masked already; host_int then
+// rounds as the instruction does.
+INLINE bool int_fast(u32 mxcsr, bool trunc)
 {
-    if (trunc) return f32_to_i32_trunc_fast(e, v);
-    if (likely(fx_fast(e) && f32_plain(v) && (v >> 23 & 0xff) < 127 + 30)) return (i32)nearbyintf(f32_host(v));
-    return f32_to_i32(e, v, e->rm);
+    return FP_FAST_HOST && (trunc ? (mxcsr & 0x1020) == 0x1020 : mx_fast(mxcsr));
 }
-INLINE i32 cvt_f64_i32(struct fenv_x *e, u64 v, bool trunc)
-{
-    if (trunc) return f64_to_i32_trunc_fast(e, v);
-    if (likely(fx_fast(e) && f64_plain(v) && (v >> 52 & 0x7ff) < 1023 + 30)) return (i32)nearbyint(f64_host(v));
-    return f64_to_i32(e, v, e->rm);
-}
-// The fast truncations want to see a sticky PE; they add none.
-static u8 sticky_pe(const struct cpu *c) { return (c->mxcsr & 0x1020) == 0x1020 ? FX_PE : 0; }
+INLINE bool f32_is_small(u32 v) { return f32_plain(v) && (v >> 23 & 0xff) < 127 + 30; }
+INLINE bool f64_is_small(u64 v) { return f64_plain(v) && (v >> 52 & 0x7ff) < 1023 + 30; }
+INLINE i32 host_int(double x, bool trunc) { return (i32)(trunc ? x : (double)lrint(x)); }
 
-vq simd_ps_dq(struct cpu *c, vq b_, unsigned lanes, bool trunc)
+static NOINLINE vq ps_dq_slow(struct cpu *c, vq b_, unsigned lanes, bool trunc)
 {
     struct fenv_x e = simd_fp_env(c);
     vd b = (vd)b_, r = {0};
-    e.flags = sticky_pe(c);
-    for (unsigned n = 0; n < lanes; n++) r[n] = (u32)cvt_f32_i32(&e, b[n], trunc);
+    for (unsigned n = 0; n < lanes; n++) r[n] = (u32)f32_to_i32(&e, b[n], trunc ? FX_TRUNC : e.rm);
+    simd_fp_end(c, e.flags);
+    return (vq)r;
+}
+vq simd_ps_dq(struct cpu *c, vq b_, unsigned lanes, bool trunc)
+{
+    vd b = (vd)b_, r = {0};
+    bool small = int_fast(c->mxcsr, trunc);
+    for (unsigned n = 0; n < lanes && small; n++) {
+        small = f32_is_small(b[n]);
+        if (small) r[n] = (u32)host_int(f32_host(b[n]), trunc);
+    }
+    return likely(small) ? (vq)r : ps_dq_slow(c, b_, lanes, trunc);
+}
+static NOINLINE vq pd_dq_slow(struct cpu *c, vq b, bool trunc)
+{
+    struct fenv_x e = simd_fp_env(c);
+    vd r = {0};
+    for (unsigned n = 0; n < 2; n++) r[n] = (u32)f64_to_i32(&e, b[n], trunc ? FX_TRUNC : e.rm);
     simd_fp_end(c, e.flags);
     return (vq)r;
 }
 vq simd_pd_dq(struct cpu *c, vq b, bool trunc)
 {
+    if (unlikely(!int_fast(c->mxcsr, trunc) || !f64_is_small(b[0]) || !f64_is_small(b[1])))
+        return pd_dq_slow(c, b, trunc);
+    return (vq)(vsd){host_int(f64_host(b[0]), trunc), host_int(f64_host(b[1]), trunc)};
+}
+static NOINLINE i64 ss_si_slow(struct cpu *c, u32 b, bool wide, u8 rm)
+{
     struct fenv_x e = simd_fp_env(c);
-    vd r = {0};
-    e.flags = sticky_pe(c);
-    for (unsigned n = 0; n < 2; n++) r[n] = (u32)cvt_f64_i32(&e, b[n], trunc);
+    i64 r = wide ? f32_to_i64(&e, b, rm) : f32_to_i32(&e, b, rm);
     simd_fp_end(c, e.flags);
-    return (vq)r;
+    return r;
+}
+static NOINLINE i64 sd_si_slow(struct cpu *c, u64 b, bool wide, u8 rm)
+{
+    struct fenv_x e = simd_fp_env(c);
+    i64 r = wide ? f64_to_i64(&e, b, rm) : f64_to_i32(&e, b, rm);
+    simd_fp_end(c, e.flags);
+    return r;
 }
 i64 simd_ss_si(struct cpu *c, u32 b, bool wide, bool trunc)
 {
-    struct fenv_x e = simd_fp_env(c);
-    e.flags = sticky_pe(c);
-    i64 r = wide ? f32_to_i64(&e, b, trunc ? FX_TRUNC : e.rm) : cvt_f32_i32(&e, b, trunc);
-    if (e.flags) simd_fp_end(c, e.flags);
-    return r;
+    if (likely(int_fast(c->mxcsr, trunc) && f32_is_small(b))) return host_int(f32_host(b), trunc);
+    return ss_si_slow(c, b, wide, trunc ? FX_TRUNC : c->mxcsr >> 13 & 3);
 }
 i64 simd_sd_si(struct cpu *c, u64 b, bool wide, bool trunc)
 {
-    struct fenv_x e = simd_fp_env(c);
-    e.flags = sticky_pe(c);
-    i64 r = !wide ? cvt_f64_i32(&e, b, trunc) : trunc ? f64_to_i64_trunc_fast(&e, b) : f64_to_i64(&e, b, e.rm);
-    if (e.flags) simd_fp_end(c, e.flags);
-    return r;
+    if (likely(int_fast(c->mxcsr, trunc) && f64_is_small(b))) return host_int(f64_host(b), trunc);
+    return sd_si_slow(c, b, wide, trunc ? FX_TRUNC : c->mxcsr >> 13 & 3);
 }
 u32 simd_si_ss(struct cpu *c, i64 v)
 {
@@ -360,8 +409,8 @@ vq simd_dq_ps(struct cpu *c, vq b_, unsigned lanes)
     vsd b = (vsd)b_;
     vd r = {0};
     if (likely(mx_fast(c->mxcsr))) { // can raise nothing but PE
-        for (unsigned n = 0; n < lanes; n++) r[n] = f32_bits((float)b[n]);
-        return (vq)r;
+        vq all = (vq) __builtin_convertvector(b, vf);
+        return lanes == 4 ? all : vec_q(all[0], 0);
     }
     struct fenv_x e = simd_fp_env(c);
     for (unsigned n = 0; n < lanes; n++) r[n] = f32_from_i64(&e, b[n]);
@@ -375,38 +424,45 @@ vq simd_dq_pd(vq b)
 }
 u64 simd_ss_sd(struct cpu *c, u32 b)
 {
+    if (likely(FP_FAST_HOST && f32_plain(b))) return f64_bits(f32_host(b)); // exact
     struct fenv_x e = simd_fp_env(c);
-    u64 r = f32_to_f64_fast(&e, b);
-    if (e.flags) simd_fp_end(c, e.flags);
-    return r;
-}
-static u32 narrow(struct cpu *c, struct fenv_x *e, u64 b)
-{
-    u64 x = b >> 52 & 0x7ff;
-    if (likely(mx_fast(c->mxcsr) && x > 1023 - 125 && x < 1023 + 127)) return f32_bits((float)f64_host(b));
-    return f64_to_f32(e, b);
-}
-u32 simd_sd_ss(struct cpu *c, u64 b)
-{
-    struct fenv_x e = simd_fp_env(c);
-    u32 r = narrow(c, &e, b);
-    if (e.flags) simd_fp_end(c, e.flags);
+    u64 r = f32_to_f64(&e, b);
+    simd_fp_end(c, e.flags);
     return r;
 }
 vq simd_ps_pd(struct cpu *c, vq b)
 {
+    u32 lo = (u32)b[0], hi = (u32)(b[0] >> 32);
+    if (likely(FP_FAST_HOST && f32_plain(lo) && f32_plain(hi)))
+        return vec_q(f64_bits(f32_host(lo)), f64_bits(f32_host(hi)));
     struct fenv_x e = simd_fp_env(c);
-    vq r = vec_q(f32_to_f64_fast(&e, (u32)b[0]), f32_to_f64_fast(&e, (u32)(b[0] >> 32)));
-    if (e.flags) simd_fp_end(c, e.flags);
+    vq r = vec_q(f32_to_f64(&e, lo), f32_to_f64(&e, hi));
+    simd_fp_end(c, e.flags);
+    return r;
+}
+// Zero, or well inside the range of single.
+INLINE bool f64_narrows(u64 v)
+{
+    u64 x = v >> 52 & 0x7ff;
+    return (x > 1023 - 125 && x < 1023 + 127) || !(v << 1);
+}
+u32 simd_sd_ss(struct cpu *c, u64 b)
+{
+    if (likely(mx_fast(c->mxcsr) && f64_narrows(b))) return f32_bits((float)f64_host(b));
+    struct fenv_x e = simd_fp_env(c);
+    u32 r = f64_to_f32(&e, b);
+    simd_fp_end(c, e.flags);
     return r;
 }
 vq simd_pd_ps(struct cpu *c, vq b)
 {
+    if (likely(mx_fast(c->mxcsr) && f64_narrows(b[0]) && f64_narrows(b[1])))
+        return vec_q(f32_bits((float)f64_host(b[0])) | (u64)f32_bits((float)f64_host(b[1])) << 32, 0);
     struct fenv_x e = simd_fp_env(c);
-    u32 lo = narrow(c, &e, b[0]);
+    u32 lo = f64_to_f32(&e, b[0]);
     u8 flags = e.flags;
     e.flags = 0;
-    u32 hi = narrow(c, &e, b[1]);
-    if (flags | e.flags) simd_fp_end(c, flags | e.flags);
+    u32 hi = f64_to_f32(&e, b[1]);
+    simd_fp_end(c, flags | e.flags);
     return vec_q(lo | (u64)hi << 32, 0);
 }

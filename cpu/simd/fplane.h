@@ -123,6 +123,22 @@ FP_OP2(div, /, (f32x4_zero(a) & ~f32x4_zero(b)), !(a << 1) && (b << 1))
 FP_MINMAX(min, <)
 FP_MINMAX(max, >)
 
+// COMISxx (quiet = false), UCOMISxx.
+enum fp_rel simd_compare_ss_slow(struct cpu *c, u32 a, u32 b, bool quiet);
+enum fp_rel simd_compare_sd_slow(struct cpu *c, u64 a, u64 b, bool quiet);
+INLINE enum fp_rel simd_compare_ss(struct cpu *c, u32 a, u32 b, bool quiet)
+{
+    if (unlikely(!(FP_FAST_HOST && f32_plain(a) && f32_plain(b)))) return simd_compare_ss_slow(c, a, b, quiet);
+    float x = f32_host(a), y = f32_host(b);
+    return (enum fp_rel)((x > y) - (x < y));
+}
+INLINE enum fp_rel simd_compare_sd(struct cpu *c, u64 a, u64 b, bool quiet)
+{
+    if (unlikely(!(FP_FAST_HOST && f64_plain(a) && f64_plain(b)))) return simd_compare_sd_slow(c, a, b, quiet);
+    double x = f64_host(a), y = f64_host(b);
+    return (enum fp_rel)((x > y) - (x < y));
+}
+
 // SQRTxx: of the operand b.
 u32 simd_sqrtss(struct cpu *c, u32 b);
 u64 simd_sqrtsd(struct cpu *c, u64 b);

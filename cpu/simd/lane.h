@@ -107,20 +107,21 @@ K2(pmulld, vd, a *b)
 KN(pmulhw, vsw, vsw, 8, r[n] = (i16)(a[n] * b[n] >> 16))
 KN(pmulhuw, vw, vw, 8, r[n] = (u16)((u32)a[n] * b[n] >> 16))
 KN(pmulhrsw, vsw, vsw, 8, r[n] = (i16)(((a[n] * b[n] >> 14) + 1) >> 1))
-KN(pmaddwd, vsw, vd, 4, r[n] = (u32)(a[2 * n] * b[2 * n]) + (u32)(a[2 * n + 1] * b[2 * n + 1]))
+// Even and odd words of each doubleword, multiplied in 32 bits.
+K2(pmaddwd, vsd, (vd)(a << 16 >> 16) * (vd)(b << 16 >> 16) + (vd)(a >> 16) * (vd)(b >> 16))
 K2(pmuludq, vq, (a & 0xffffffffu) * (b & 0xffffffffu))
 KN(pmuldq, vsd, vsq, 2, r[n] = (i64)a[2 * n] * b[2 * n])
 K2(pavgb, vb, (a | b) - ((a ^ b) >> 1))
 K2(pavgw, vw, (a | b) - ((a ^ b) >> 1))
+INLINE u64 sum_bytes(u64 x)
+{
+    const u64 even = 0x00ff00ff00ff00ffull;
+    return ((x & even) + (x >> 8 & even)) * 0x0001000100010001ull >> 48;
+}
 INLINE vq k_psadbw(vq a, vq b)
 {
-    vb d = (vb)(k_psubusb(a, b) | k_psubusb(b, a));
-    u64 lo = 0, hi = 0;
-    for (unsigned n = 0; n < 8; n++) {
-        lo += d[n];
-        hi += d[n + 8];
-    }
-    return vec_q(lo, hi);
+    vq d = k_psubusb(a, b) | k_psubusb(b, a);
+    return vec_q(sum_bytes(d[0]), sum_bytes(d[1]));
 }
 INLINE vq k_pmaddubsw(vq a_, vq b_)
 {
@@ -152,46 +153,14 @@ K_SIGN(w, vsw)
 K_SIGN(d, vsd)
 
 // ---- Packing and interleaving
-INLINE vq k_packsswb(vq a_, vq b_)
-{
-    vsw a = (vsw)a_, b = (vsw)b_;
-    vsb r;
-    for (unsigned n = 0; n < 8; n++) {
-        r[n] = sat_i8(a[n]);
-        r[n + 8] = sat_i8(b[n]);
-    }
-    return (vq)r;
-}
-INLINE vq k_packuswb(vq a_, vq b_)
-{
-    vsw a = (vsw)a_, b = (vsw)b_;
-    vb r;
-    for (unsigned n = 0; n < 8; n++) {
-        r[n] = sat_u8(a[n]);
-        r[n + 8] = sat_u8(b[n]);
-    }
-    return (vq)r;
-}
-INLINE vq k_packssdw(vq a_, vq b_)
-{
-    vsd a = (vsd)a_, b = (vsd)b_;
-    vsw r;
-    for (unsigned n = 0; n < 4; n++) {
-        r[n] = sat_i16(a[n]);
-        r[n + 4] = sat_i16(b[n]);
-    }
-    return (vq)r;
-}
-INLINE vq k_packusdw(vq a_, vq b_)
-{
-    vsd a = (vsd)a_, b = (vsd)b_;
-    vw r;
-    for (unsigned n = 0; n < 4; n++) {
-        r[n] = sat_u16(a[n]);
-        r[n + 4] = sat_u16(b[n]);
-    }
-    return (vq)r;
-}
+#define V_EVEN_B(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+// x within lo..hi, signed lanes; the even lanes of twice the number are then the packed values.
+#define V_CLAMP(T, x, lo, hi)                                                                                          \
+    vec_sel((vq)((x) > (hi)), (vq)((T){0} + (hi)), vec_sel((vq)((x) < (lo)), (vq)((T){0} + (lo)), (vq)(x)))
+K2(packsswb, vsw, V_EVEN_B((vb)V_CLAMP(vsw, a, -128, 127), (vb)V_CLAMP(vsw, b, -128, 127)))
+K2(packuswb, vsw, V_EVEN_B((vb)V_CLAMP(vsw, a, 0, 255), (vb)V_CLAMP(vsw, b, 0, 255)))
+K2(packssdw, vsd, V_EVEN_W((vw)V_CLAMP(vsd, a, -32768, 32767), (vw)V_CLAMP(vsd, b, -32768, 32767)))
+K2(packusdw, vsd, V_EVEN_W((vw)V_CLAMP(vsd, a, 0, 65535), (vw)V_CLAMP(vsd, b, 0, 65535)))
 K2(punpcklbw, vb, __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23))
 K2(punpckhbw, vb, __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
 K2(punpcklwd, vw, __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11))
@@ -202,13 +171,14 @@ K2(punpcklqdq, vq, __builtin_shufflevector(a, b, 0, 2))
 K2(punpckhqdq, vq, __builtin_shufflevector(a, b, 1, 3))
 
 // ---- Shuffles
-INLINE vq k_pshufb(vq a_, vq b_)
+INLINE vq k_pshufb(vq a, vq b)
 {
-    vb a = (vb)a_, b = (vb)b_;
-    u8 t[16], r[16];
+    vb index = (vb)b & 15;
+    u8 t[16], x[16], r[16];
     memcpy(t, &a, 16);
-    for (unsigned n = 0; n < 16; n++) r[n] = b[n] & 0x80 ? 0 : t[b[n] & 15];
-    return vec_load(r);
+    memcpy(x, &index, 16);
+    for (unsigned n = 0; n < 16; n++) r[n] = t[x[n]];
+    return vec_load(r) & ~(vq)((vsb)b < 0);
 }
 // Four lanes of b chosen by two bits of imm each.
 INLINE vq k_pshufd(vq b, u8 imm)
