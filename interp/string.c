@@ -6,7 +6,7 @@
 #include "cpu/string.h"
 #include "interp/ops.h"
 
-enum { REP_BULK = 4096 }; // bytes between two looks at what asks for attention
+enum { REP_BULK = 4096 }; // bytes between two looks at what asks for attention; a bulk step is that at most
 
 INLINE i64 step_of(const struct cpu *c, unsigned n) { return c->eflags & FL_DF ? -(i64)n : (i64)n; }
 INLINE u64 mask_of(const struct insn *i) { return ~(u64)0 >> i->ea_shift; }
@@ -22,7 +22,7 @@ INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n,
     *work += done * n;
     bool trap = (c->attn & ATTN_TRAP) || (c->eflags & FL_TF);
     if (likely(!trap)) {
-        if (*work < REP_BULK) return false;
+        if (done == 1 && *work < REP_BULK) return false;
         *work = 0;
         if (!(c->attn & cpu_attn_mask(c))) return false;
     }
