@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// The loop: run the machine for some milliseconds, then look after descriptors, display and keys. While every CPU is
+// halted it sleeps until the next timer, input or redraw.
+#include <stdio.h>
+#include <stdlib.h>
+#include "cpu/cpu.h"
+#include "hw/machine.h"
+#include "mem/base/bits.h"
+#include "ui/chr.h"
+#include "ui/loop.h"
+#include "ui/vm.h"
+
+#define MS         1000000ull
+#define SLICE      (4 * MS) // of guest time between looks at the host: keys and output wait no longer
+#define FRAME      (33 * MS)
+#define LONG_SLEEP (1000 * MS)
+
+struct vm vm;
+
+void vm_quit(int status)
+{
+    vm.quit = true;
+    vm.status = status;
+    if (vm.pc) machine_pause(&vm.pc->m);
+}
+
+void vm_stop(void)
+{
+    vm.paused = true;
+    machine_stop(&vm.pc->m);
+}
+
+void vm_cont(void)
+{
+    vm.paused = false;
+    machine_start(&vm.pc->m);
+}
+
+void vm_flush_disks(void)
+{
+    for (int i = 0; i < 4; i++) {
+        enum ide_kind kind;
+        struct disk *d = (struct disk *)ide_disk(vm.pc->ide, i, &kind);
+        if (d && !d->readonly) disk_flush(d);
+    }
+}
+
+void vm_post_mortem(void)
+{
+    if (!vm.pc) return;
+    struct buf out = {0};
+    for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
+        buf_printf(&out, "CPU %u:\n", i);
+        cpu_dump(vm.pc->m.cpu[i], &out);
+    }
+    fprintf(stderr, "%s\nlast events:\n", buf_text(&out));
+    log_ring_print(&vm.pc->m.bus.log, stderr, 64);
+    buf_free(&out);
+}
+
+// What the machine's stop means for the process. True: it may go on at once.
+static bool stopped(enum machine_stop why)
+{
+    switch (why) {
+    case MACHINE_POWEROFF:
+        if (vm.no_shutdown) {
+            vm_stop();
+            return false;
+        }
+        vm_quit(0);
+        return false;
+    case MACHINE_RESET:
+        if (!vm.no_reboot) return true;
+        if (vm.no_shutdown)
+            vm_stop();
+        else
+            vm_quit(0);
+        return false;
+    case MACHINE_EXIT: vm_quit(vm.pc->m.exit_code); return false;
+    case MACHINE_PAUSED: return true;
+    case MACHINE_BUSY: return true;
+    case MACHINE_IDLE: return false;
+    }
+    return true;
+}
+
+void vm_run(void)
+{
+    u64 next_frame = 0;
+    while (!vm.quit) {
+        u64 wait = 0;
+        if (vm.paused) {
+            wait = LONG_SLEEP;
+        } else if (!stopped(machine_run(&vm.pc->m, SLICE))) {
+            wait = vm.paused ? LONG_SLEEP : min_u64(machine_idle_ns(&vm.pc->m), LONG_SLEEP);
+        }
+        if (vm.quit) break;
+        u64 now = loop_now_ns();
+        if (vm.keys.n) {
+            key_queue_poll(&vm.keys, &vm.pc->input, now / MS);
+            wait = min_u64(wait, 5 * MS);
+        }
+        if (vm.display_self && now >= next_frame) {
+            if (!vm.display->poll(vm.display_self)) vm_quit(0);
+            next_frame = now + FRAME;
+        }
+        if (vm.display_self) wait = min_u64(wait, next_frame > now ? next_frame - now : 0);
+        loop_wait(wait);
+        if (vm.poll) vm.poll();
+    }
+}
