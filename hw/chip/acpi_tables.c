@@ -275,7 +275,6 @@ static void dsdt_body(struct buf *b, const struct acpi_opts *o)
     size_t sb = aml_open_named(b, SCOPE_OP, "\\_SB");
     size_t pci = aml_open_named(b, DEVICE_OP, "PCI0");
     aml_hid(b, "PNP0A03");
-    aml_name_int(b, "_ADR", 0);
     aml_name_int(b, "_UID", 0);
     res_window16(&r, 2, 0, 0xff);
     res_io(&r, 0xcf8, 8);
@@ -354,8 +353,7 @@ static size_t table_begin(struct build *b, const char *sig, u8 rev)
     buf_add(&b->t, sig, 4);
     buf_u32(&b->t, 0); // length: table_end()
     buf_u8(&b->t, rev), buf_u8(&b->t, 0);
-    buf_add(&b->t, "DOPPELDOPPELPC", 14);
-    buf_zero(&b->t, 2);
+    buf_add(&b->t, "DOPPELDOPPELPC", 14); // OEM and table identifiers
     buf_u32(&b->t, 1);
     buf_add(&b->t, "DPPL", 4);
     buf_u32(&b->t, 1);
@@ -379,15 +377,15 @@ static void fadt(struct build *b, const struct acpi_opts *o, u32 facs, u32 dsdt)
     buf_zero(&b->t, 244 - 36);
     u8 *p = b->t.data + at;
     st32(p + 36, facs), st32(p + 40, dsdt);
-    p[44] = 1;                                  // dual PIC
-    st16(p + 46, 9);                            // SCI
-    st32(p + 48, 0xb2);                         // SMI command port
+    p[44] = 1;          // dual PIC
+    st16(p + 46, 9);    // SCI
+    st32(p + 48, 0xb2); // SMI command port
     p[52] = PIIX4_ACPI_ENABLE, p[53] = PIIX4_ACPI_DISABLE;
     st32(p + 56, pm), st32(p + 64, pm + 4), st32(p + 76, pm + 8), st32(p + 80, pm + 12);
-    p[88] = 4, p[89] = 2, p[91] = 4, p[92] = 4; // lengths of these blocks
-    st16(p + 96, 0xfff), st16(p + 98, 0xfff);   // no C2, no C3
-    p[108] = 0x32;                              // century in CMOS
-    st16(p + 109, 3);                           // legacy devices, 8042
+    p[88] = 4, p[89] = 2, p[91] = 4, p[92] = 4;   // lengths of these blocks
+    st16(p + 96, 0xfff), st16(p + 98, 0xfff);     // no C2, no C3
+    p[108] = 0x32;                                // century in CMOS
+    st16(p + 109, 3);                             // legacy devices, 8042
     st32(p + 112, 1 | 1 << 2 | 1 << 5 | 1 << 10); // WBINVD, C1, no sleep button, reset register
     gas_io(p + 116, 8, 0xcf9);
     p[128] = 0x06;
