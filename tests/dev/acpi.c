@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "hw/chip/acpi_tables.h"
+#include "hw/chip/smbios.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
 #include "tests/check.h"
@@ -193,9 +194,40 @@ static void dsdt_by_iasl(void)
     done(h);
 }
 
+// Walks the SMBIOS structures as firmware and dmidecode do (DSP0134 6.1.3).
+static void smbios(void)
+{
+    struct host *h = make(1, true);
+    struct smbios_opts o = {.cpus = 3, .below_4g = 3ull << 30, .above_4g = 2ull << 30};
+    smbios_add(h->f, &o);
+    size_t n, m, at = 0, count = 0, longest = 0, cpus = 0, mapped = 0;
+    const u8 *t = fw_cfg_find(h->f, "etc/smbios/smbios-tables", &n),
+             *a = fw_cfg_find(h->f, "etc/smbios/smbios-anchor", &m);
+    CHECK(t && a && m == 31 && !memcmp(a, "_SM_", 4) && !memcmp(a + 16, "_DMI_", 5));
+    while (at + 4 <= n) {
+        const u8 *p = t + at;
+        size_t len = p[1];
+        if (p[0] == 1) CHECK_STR((const char *)p + len, "doppel");
+        if (p[0] == 17) CHECK_EQ(ld16(p + 12), 5 << 10);
+        cpus += p[0] == 4;
+        if (p[0] == 19) mapped += ld32(p + 8) - ld32(p + 4) + 1;
+        while (at + len + 2 <= n && (p[len] || p[len + 1])) len++;
+        count++, at += len + 2;
+        if (len + 2 > longest) longest = len + 2;
+        if (p[0] == 127) break;
+    }
+    CHECK_EQ(at, n);
+    CHECK_EQ(count, ld16(a + 28));
+    CHECK_EQ(longest, ld16(a + 8));
+    CHECK_EQ(n, ld16(a + 22));
+    CHECK_EQ(cpus, 3);
+    CHECK_EQ(mapped, 5 << 20);
+    done(h);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {TEST(links_and_sums), TEST(fadt_fields), TEST(madt_entries),
-                                              TEST(dsdt_by_iasl)};
+                                              TEST(dsdt_by_iasl), TEST(smbios)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
