@@ -5,6 +5,7 @@
 #include "cpu/fpu/x87.h"
 #include "cpu/simd/lane.h"
 #include "interp/interp.h"
+#include "interp/ops.h"
 
 // Two functions for a name from one body that sees c, i and the constant `mem`.
 #define XRM(name)                                                                                                      \
@@ -63,15 +64,37 @@ INLINE u32 e32(struct cpu *c, const struct insn *i, bool mem)
 // Register of Gy.
 INLINE void gy_set(struct cpu *c, const struct insn *i, u64 v) { c->gpr[i->reg] = i->pfx & PFX_W ? v : (u32)v; }
 
+// A third form for flat addresses that the first-level TLB serves (as in interp/ops.h); all else goes on to the memory
+// form by a tail call, before anything has been written.
+#define XRMF(name)                                                                                                     \
+    static void f_##name(struct cpu *c, const struct insn *i);                                                         \
+    INLINE void b_##name(struct cpu *c, const struct insn *i, const bool mem);                                         \
+    static void r_##name(struct cpu *c, const struct insn *i) { b_##name(c, i, false); }                               \
+    static void m_##name(struct cpu *c, const struct insn *i) { b_##name(c, i, true); }                                \
+    XPICK(name) { return !i->is_mem ? r_##name : ea_flat(i) ? f_##name : m_##name; }                                   \
+    INLINE void b_##name(struct cpu *c, const struct insn *i, const bool mem)
+#define XF_HOST(name, table, n, align)                                                                                 \
+    u64 lin = flat_ea(c, i);                                                                                           \
+    void *p = tlb_host(c->tlb->table, lin, n);                                                                         \
+    if (unlikely(!p || ((align) && (lin & ((align)-1))))) return m_##name(c, i)
+
 // V = f(V, W) and friends; expr sees a (V), b (W) and imm.
+#define X_VW_(T, value, old, expr)                                                                                     \
+    T b = value, a = old;                                                                                              \
+    UNUSED u8 imm = (u8)i->imm;                                                                                        \
+    (void)a;                                                                                                           \
+    old = expr
 #define X_VW(name, expr)                                                                                               \
-    XRM(name)                                                                                                          \
+    XRMF(name)                                                                                                         \
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
-        vq b = w128(c, i, mem), a = xmm_get(c, i->reg);                                                                \
-        UNUSED u8 imm = (u8)i->imm;                                                                                    \
-        (void)a;                                                                                                       \
-        xmm_set(c, i->reg, expr);                                                                                      \
+        X_VW_(vq, w128(c, i, mem), *(vq *)&c->vec[i->reg], expr);                                                      \
+    }                                                                                                                  \
+    static void f_##name(struct cpu *c, const struct insn *i)                                                          \
+    {                                                                                                                  \
+        check_sse(c);                                                                                                  \
+        XF_HOST(name, rd, 16, 16);                                                                                     \
+        X_VW_(vq, vec_load(p), *(vq *)&c->vec[i->reg], expr);                                                          \
     }
 
 // MMX: CR0, then a pending x87 error (SDM vol. 3 12.4). x87_mmx_enter() comes with the instruction's writes.

@@ -6,22 +6,28 @@
 
 // V = f(V, W) on the lowest lane; expr sees a and b.
 #define X_SS(name, expr)                                                                                               \
-    XRM(name)                                                                                                          \
+    XRMF(name)                                                                                                         \
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
-        u32 b = w32(c, i, mem), a = c->vec[i->reg].d[0];                                                               \
-        UNUSED u8 imm = (u8)i->imm;                                                                                    \
-        (void)a;                                                                                                       \
-        c->vec[i->reg].d[0] = expr;                                                                                    \
+        X_VW_(u32, w32(c, i, mem), c->vec[i->reg].d[0], expr);                                                         \
+    }                                                                                                                  \
+    static void f_##name(struct cpu *c, const struct insn *i)                                                          \
+    {                                                                                                                  \
+        check_sse(c);                                                                                                  \
+        XF_HOST(name, rd, 4, 0);                                                                                       \
+        X_VW_(u32, ld32(p), c->vec[i->reg].d[0], expr);                                                                \
     }
 #define X_SD(name, expr)                                                                                               \
-    XRM(name)                                                                                                          \
+    XRMF(name)                                                                                                         \
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
-        u64 b = w64(c, i, mem), a = c->vec[i->reg].q[0];                                                               \
-        UNUSED u8 imm = (u8)i->imm;                                                                                    \
-        (void)a;                                                                                                       \
-        c->vec[i->reg].q[0] = expr;                                                                                    \
+        X_VW_(u64, w64(c, i, mem), c->vec[i->reg].q[0], expr);                                                         \
+    }                                                                                                                  \
+    static void f_##name(struct cpu *c, const struct insn *i)                                                          \
+    {                                                                                                                  \
+        check_sse(c);                                                                                                  \
+        XF_HOST(name, rd, 8, 0);                                                                                       \
+        X_VW_(u64, ld64(p), c->vec[i->reg].q[0], expr);                                                                \
     }
 #define X_FP4(NAME, op)                                                                                                \
     X_VW(NAME##PS_VpsWps, simd_##op##ps(c, a, b))                                                                      \

@@ -4,13 +4,19 @@
 #include "interp/simd.h"
 
 #define X_LOAD(name, align)                                                                                            \
-    XRM(name)                                                                                                          \
+    XRMF(name)                                                                                                         \
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
         xmm_set(c, i->reg, mem ? load128(c, i, align) : xmm_get(c, i->rm));                                            \
+    }                                                                                                                  \
+    static void f_##name(struct cpu *c, const struct insn *i)                                                          \
+    {                                                                                                                  \
+        check_sse(c);                                                                                                  \
+        XF_HOST(name, rd, 16, align);                                                                                  \
+        xmm_set(c, i->reg, vec_load(p));                                                                               \
     }
 #define X_STORE(name, align)                                                                                           \
-    XRM(name)                                                                                                          \
+    XRMF(name)                                                                                                         \
     {                                                                                                                  \
         check_sse(c);                                                                                                  \
         vq v = xmm_get(c, i->reg);                                                                                     \
@@ -18,6 +24,13 @@
             store128(c, i, v, align);                                                                                  \
         else                                                                                                           \
             xmm_set(c, i->rm, v);                                                                                      \
+    }                                                                                                                  \
+    static void f_##name(struct cpu *c, const struct insn *i)                                                          \
+    {                                                                                                                  \
+        check_sse(c);                                                                                                  \
+        XF_HOST(name, wr, 16, align);                                                                                  \
+        vq v = xmm_get(c, i->reg);                                                                                     \
+        memcpy(p, &v, 16);                                                                                             \
     }
 X_LOAD(MOVUPS_VpsWps, 0)
 X_LOAD(MOVUPD_VpdWpd, 0)

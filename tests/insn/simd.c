@@ -245,6 +245,7 @@ static bool build(const struct insn_row *row, bool mem, struct form *f)
     if (w < 0) w = strchr(row->operands, 'y') || strstr(row->name, "PCMPESTR") ? (int)below(2) : 0;
     unsigned r = digit >= 0 ? (unsigned)digit : *reg ? reg_for(reg) : 0, b = mem ? R_RDI : *rm ? reg_for(rm) : 0;
     memset(f, 0, sizeof *f);
+    if (!below(4)) f->bytes[f->len++] = 0x67; // the page is below 4 GB: the general form instead of the flat one
     if (pp) f->bytes[f->len++] = pp;
     u8 rex = (u8)(w << 3 | (r >> 3) << 2 | b >> 3);
     if (rex || (!strcmp(rm, "Eb") && below(2))) f->bytes[f->len++] = 0x40 | rex;
@@ -269,7 +270,7 @@ static void guest_init(void)
     decoder = decoder_new(feat);
     guest = aligned_alloc(64, (sizeof *guest + 63) & ~63ul);
     memset(guest, 0, sizeof *guest);
-    page = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
     simd_test_code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int s = 0; s < TLBSET_COUNT; s++)
         for (unsigned n = 0; n < TLB_SIZE; n++) guest->tlbs[s].rd[n].tag = guest->tlbs[s].wr[n].tag = TLB_NONE;
