@@ -228,10 +228,11 @@ struct cpu_engine {
     const char *name;
     void *(*create)(struct cpu *c);
     void (*destroy)(struct cpu *c);
-    void (*run)(struct cpu *c);     // until attn, icount_limit or a fault (which longjmps to cpu->fault)
-    void (*step)(struct cpu *c);    // exactly one instruction
-    u64 (*progress)(struct cpu *c); // instructions retired since icount was last brought up to date
-    void (*flush)(struct cpu *c);   // every decoded or translated block
+    void (*run)(struct cpu *c);      // until attn, icount_limit or a fault (which longjmps to cpu->fault)
+    void (*step)(struct cpu *c);     // exactly one instruction
+    u64 (*progress)(struct cpu *c);  // instructions retired since icount was last brought up to date
+    u64 (*fault_rip)(struct cpu *c); // address of the instruction that executes (cur)
+    void (*flush)(struct cpu *c);    // every decoded or translated block
     void (*invalidate)(struct cpu *c, u64 pa, u64 len); // those that overlap these bytes
     void (*info)(struct cpu *c, struct buf *out);
 };

@@ -14,14 +14,14 @@
 #define KEY_MODE (MODE_CODE | MODE_PE | MODE_VM)
 
 struct jump {
-    u64 lin;
-    u32 gen, mode;
+    u64 lin, ctx; // ctx: see context()
     struct iblock *block;
 };
 struct engine {
     struct code_cache *code;
     const struct insn *first; // of the block that runs: cur - first instructions are done
-    u32 generation;           // of the arena that the jump cache points into
+    const struct insn *last;  // the one that runs with RIP behind it
+    u64 rip;                  // of first
     struct insn alone;        // an instruction that is not cached (step, MMIO, faults in fetch)
     u64 decoded, lookups;
     struct jump jump[JUMP_CACHE];
@@ -44,6 +44,30 @@ static u64 engine_progress(struct cpu *c)
 {
     struct engine *e = c->engine_data;
     return e && c->cur ? (u64)(c->cur - e->first) : 0;
+}
+
+// Address of the i-th instruction of the block that runs.
+static u64 rip_of(const struct engine *e, const struct insn *i)
+{
+    u64 rip = e->rip;
+    for (const struct insn *k = e->first; k < i; k++) rip += k->len;
+    return rip;
+}
+
+static u64 engine_fault_rip(struct cpu *c)
+{
+    struct engine *e = c->engine_data;
+    return rip_of(e, c->cur);
+}
+
+// x87 instructions record their address: RIP is made right around them.
+static void x_with_rip(struct cpu *c, const struct insn *i)
+{
+    struct engine *e = c->engine_data;
+    u64 start = c->gpr[R_RIP];
+    if (i != e->last) c->gpr[R_RIP] = rip_of(e, i) + i->len;
+    ((xfn *)(uintptr_t)i->imm)(c, i);
+    c->gpr[R_RIP] = start;
 }
 
 static void engine_flush(struct cpu *c)
@@ -88,6 +112,10 @@ static void finish_insn(struct cpu *c, struct insn *i, enum decode_status s)
     if (s == DECODE_OK && (insn_rows[i->op].attr & (A_VEX | A_NOREAL)) && !cpu_protected(c)) s = DECODE_UD;
     if (s == DECODE_OK) {
         i->exec = interp_pick(i);
+        if (insn_rows[i->op].attr & A_FPU) { // no x87 instruction has an immediate
+            i->imm = (uintptr_t)i->exec;
+            i->exec = x_with_rip;
+        }
         return;
     }
     i->op = OP_NONE;
@@ -112,7 +140,20 @@ static void decode_slowly(struct cpu *c, u64 rip, struct insn *i)
 
 static bool ends_block(const struct insn *i)
 {
-    return i->op == OP_NONE || (insn_rows[i->op].attr & (A_END | A_SYS | A_IO));
+    u32 attr = insn_rows[i->op].attr;
+    return i->op == OP_NONE || (attr & (A_END | A_SYS | A_IO)) || ((attr & A_STR) && (i->pfx & (PFX_REP | PFX_REPNE)));
+}
+
+static bool rip_relative(const struct insn *i) { return i->is_mem && i->base == R_RIP; }
+
+// All but the last instruction see the block's start in RIP.
+static void rebase(struct iblock *t)
+{
+    unsigned at = 0;
+    for (unsigned k = 0; k + 1 < t->n; k++) {
+        at += t->insn[k].len;
+        if (rip_relative(&t->insn[k])) t->insn[k].disp += at;
+    }
 }
 
 // Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
@@ -137,8 +178,11 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
         at += i->len;
         t->n++;
         e->decoded++;
-        if (ends_block(i)) break;
+        // A displacement that could overflow when it is made relative to the block's start: such an instruction stays
+        // last.
+        if (ends_block(i) || (rip_relative(i) && i->disp > INT32_MAX - 1024)) break;
     }
+    rebase(t);
     if (!t->n) { // the first instruction straddles
         decode_slowly(c, rip, &t->insn[0]);
         if (t->insn[0].len <= page_room) return NULL;
@@ -152,20 +196,17 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
     return t->mode == MODE_DEAD ? NULL : t;
 }
 
-static struct iblock *lookup(struct cpu *c, u64 rip)
+// What besides the linear address decides which block runs: translations, the arena, mode, the right to execute.
+static u64 context(const struct cpu *c, const struct engine *e)
+{
+    return (u64)c->tlb_gen << 32 | (e->code->generation & 0xffffff) << 8 | (c->mode & (KEY_MODE | MODE_USER));
+}
+
+// The block at lin; NULL if its code cannot be kept.
+static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, u64 lin, struct jump *j)
 {
     struct engine *e = c->engine_data;
-    u64 lin = code_linear(c, rip);
     u32 mode = c->mode & KEY_MODE;
-    struct jump *j = &e->jump[(lin ^ lin >> 12) & (JUMP_CACHE - 1)];
-    if (unlikely(e->generation != e->code->generation)) {
-        memset(e->jump, 0, sizeof e->jump);
-        e->generation = e->code->generation;
-    }
-    // The tag holds CPL 3 too: the right to execute a page depends on it.
-    u32 tag = mode | (c->cpl == 3 ? MODE_USER : 0);
-    if (likely(j->lin == lin && j->gen == c->tlb_gen && j->mode == tag && j->block && j->block->mode == mode))
-        return j->block;
     e->lookups++;
     u64 pa = tlb_fetch(c, lin, NULL);
     struct iblock *t = code_find(e->code, pa, mode);
@@ -176,8 +217,18 @@ static struct iblock *lookup(struct cpu *c, u64 rip)
     if (!t) t = build(c, rip, pa);
     if (unlikely(!t)) return NULL;
     // A block whose instructions straddle pages is looked up each time.
-    if (t->pa2 == ~(u64)0) *j = (struct jump){lin, c->tlb_gen, tag, t};
+    if (t->pa2 == ~(u64)0) *j = (struct jump){lin, context(c, e), t};
     return t;
+}
+
+static void retire(struct cpu *c, u64 n)
+{
+    c->cur = NULL;
+    c->icount += n;
+    if (unlikely(c->rep_pending)) { // the string instruction stopped half-way
+        c->rep_pending = false;
+        c->icount--;
+    }
 }
 
 static void run_alone(struct cpu *c)
@@ -185,14 +236,11 @@ static void run_alone(struct cpu *c)
     struct engine *e = c->engine_data;
     u64 rip = c->gpr[R_RIP];
     decode_slowly(c, rip, &e->alone);
-    e->first = c->cur = &e->alone;
+    e->rip = rip;
+    e->first = e->last = c->cur = &e->alone;
     c->gpr[R_RIP] = rip + e->alone.len;
     e->alone.exec(c, &e->alone);
-    c->cur = NULL;
-    if (c->rep_pending)
-        c->rep_pending = false;
-    else
-        c->icount++;
+    retire(c, 1);
 }
 
 static void engine_step(struct cpu *c) { run_alone(c); }
@@ -202,29 +250,36 @@ static void engine_run(struct cpu *c)
     struct engine *e = c->engine_data;
     for (;;) {
         u32 mask = cpu_attn_mask(c);
-        if (unlikely(c->attn & mask)) return;
         u64 left = c->icount_limit - c->icount;
-        if (unlikely((i64)left <= 0)) return;
-        u64 rip = c->gpr[R_RIP];
-        struct iblock *t = lookup(c, rip);
+        if (unlikely((c->attn & mask) || (i64)left <= 0)) return;
+        u64 rip = c->gpr[R_RIP], lin = code_linear(c, rip);
+        struct jump *j = &e->jump[(lin ^ lin >> 12) & (JUMP_CACHE - 1)];
+        struct iblock *t = j->block;
+        if (unlikely(j->lin != lin || j->ctx != context(c, e) || t->mode == MODE_DEAD)) t = lookup(c, rip, lin, j);
         if (unlikely(!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit))) {
             run_alone(c);
             continue;
         }
-        const struct insn *i = t->insn, *end = i + min_u64(t->n, left);
+        const struct insn *i = t->insn, *last = i + t->n - 1, *end = last;
+        if (unlikely(t->n > left)) end = i + left;
         e->first = i;
-        do {
+        e->last = last;
+        e->rip = rip;
+        for (; i < end; i++) {
             c->cur = i;
-            c->gpr[R_RIP] = rip += i->len;
             i->exec(c, i);
-            i++;
-        } while (i < end && likely(!(c->attn & mask)));
-        c->cur = NULL;
-        c->icount += i - e->first;
-        if (unlikely(c->rep_pending)) {
-            c->rep_pending = false;
-            c->icount--;
+            if (unlikely(c->attn & mask)) break;
         }
+        if (unlikely(i != last)) { // left in the middle: attention, or the end of the slice
+            if (i < end) i++;
+            c->gpr[R_RIP] = rip_of(e, i);
+            retire(c, i - e->first);
+            continue;
+        }
+        c->cur = i;
+        c->gpr[R_RIP] = rip + t->bytes;
+        i->exec(c, i);
+        retire(c, t->n);
     }
 }
 
@@ -244,6 +299,7 @@ const struct cpu_engine interp_engine = {.name = "interp",
                                          .destroy = engine_destroy,
                                          .run = engine_run,
                                          .step = engine_step,
+                                         .fault_rip = engine_fault_rip,
                                          .progress = engine_progress,
                                          .flush = engine_flush,
                                          .invalidate = engine_invalidate,
