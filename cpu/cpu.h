@@ -245,7 +245,13 @@ struct cpu {
     u32 cc_op;
     u32 eflags; // all bits but, while cc_op != CC_EFLAGS, the arithmetic ones
     u32 attn;
-    u32 mode;
+    union {
+        struct {
+            u32 mode;    // MODE_*
+            u32 tlb_gen; // changes whenever translations may have: caches by linear address compare it
+        };
+        u64 context; // both at once
+    };
     struct tlb_set *tlb;    // tables for ordinary accesses at the current privilege
     const struct insn *cur; // instruction that executes (its length gives the faulting RIP), NULL between blocks
     u64 icount;             // instructions retired; exact between blocks: use cpu_icount()
@@ -293,7 +299,6 @@ struct cpu {
     const struct cpu_engine *engine;
     void *engine_data;
     struct tlb2 *tlb2; // second level, cpu/tlb.c
-    u32 tlb_gen;       // changes whenever translations may have: caches by linear address compare it
     unsigned index;    // among the machine's CPUs
     u32 apic_id;
 

@@ -9,21 +9,26 @@
 static u32 hash_block(u64 pa, u32 mode) { return ((u32)pa ^ (u32)(pa >> 13) ^ mode * 0x9e37) & (CODE_HASH - 1); }
 static u32 hash_page(u64 pa) { return (u32)(pa >> PAGE_BITS) & (CODE_HASH - 1); }
 
-struct code_cache *code_cache_get(struct bus *b)
+struct code_cache *code_cache_get(struct cpu *c)
 {
+    struct bus *b = c->bus;
     struct code_cache *k = b->code_cache;
     if (!k) {
         k = b->code_cache = xalloc(sizeof *k);
         k->arena = mmap(NULL, CODE_ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (k->arena == MAP_FAILED) panic("out of memory for decoded instructions");
     }
-    k->users++;
+    if (k->users == ARRAY_LEN(k->cpu)) panic("too many CPUs");
+    k->cpu[k->users++] = c;
     return k;
 }
 
-void code_cache_put(struct bus *b)
+void code_cache_put(struct cpu *c)
 {
+    struct bus *b = c->bus;
     struct code_cache *k = b->code_cache;
+    for (u32 i = 0; i < k->users; i++)
+        if (k->cpu[i] == c) k->cpu[i] = k->cpu[k->users - 1];
     if (--k->users) return;
     munmap(k->arena, CODE_ARENA);
     free(k);
@@ -39,11 +44,10 @@ struct iblock *code_find(struct code_cache *k, u64 pa, u32 mode)
 
 void code_flush(struct code_cache *k, struct bus *b)
 {
-    // Blocks that still run must notice that they are dead.
     memset(k->hash, 0, sizeof k->hash);
     memset(k->pages, 0, sizeof k->pages);
     k->used = 0;
-    k->generation++;
+    for (u32 i = 0; i < k->users; i++) k->cpu[i]->tlb_gen++;
     k->flushes++;
     phys_clear_all_code(b);
 }

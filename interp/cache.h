@@ -22,14 +22,14 @@ struct iblock {
 struct code_cache {
     u8 *arena;
     u32 used;
-    u32 users; // engine instances
+    u32 users;           // engine instances
+    struct cpu *cpu[64]; // theirs: a flush of the arena makes their jump caches stale
     u64 blocks, flushes, killed;
-    u32 generation; // of the arena: pointers from before a flush are stale
     struct iblock *hash[CODE_HASH];
     struct iblock *pages[CODE_HASH]; // by physical page: blocks that touch it
 };
-struct code_cache *code_cache_get(struct bus *b);
-void code_cache_put(struct bus *b);
+struct code_cache *code_cache_get(struct cpu *c);
+void code_cache_put(struct cpu *c);
 struct iblock *code_find(struct code_cache *k, u64 pa, u32 mode);
 // Room for a block with up to n instructions; flushes if there is none.
 struct iblock *code_alloc(struct code_cache *k, struct bus *b, unsigned n);

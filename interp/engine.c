@@ -14,7 +14,8 @@
 #define KEY_MODE (MODE_CODE | MODE_PE | MODE_VM)
 
 struct jump {
-    u64 lin, ctx; // ctx: see context()
+    u64 at;      // CS base + RIP
+    u64 context; // cpu.context: translations and mode, the right to execute included
     struct iblock *block;
 };
 struct engine {
@@ -30,13 +31,13 @@ struct engine {
 static void *engine_create(struct cpu *c)
 {
     struct engine *e = xalloc(sizeof *e);
-    e->code = code_cache_get(c->bus);
+    e->code = code_cache_get(c);
     return e;
 }
 
 static void engine_destroy(struct cpu *c)
 {
-    code_cache_put(c->bus);
+    code_cache_put(c);
     free(c->engine_data);
 }
 
@@ -196,15 +197,10 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
     return t->mode == MODE_DEAD ? NULL : t;
 }
 
-// What besides the linear address decides which block runs: translations, the arena, mode, the right to execute.
-static u64 context(const struct cpu *c, const struct engine *e)
-{
-    return (u64)c->tlb_gen << 32 | (e->code->generation & 0xffffff) << 8 | (c->mode & (KEY_MODE | MODE_USER));
-}
-
 // The block at lin; NULL if its code cannot be kept.
-static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, u64 lin, struct jump *j)
+static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
 {
+    u64 lin = code_linear(c, rip);
     struct engine *e = c->engine_data;
     u32 mode = c->mode & KEY_MODE;
     e->lookups++;
@@ -217,7 +213,7 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, u64 lin, struct ju
     if (!t) t = build(c, rip, pa);
     if (unlikely(!t)) return NULL;
     // A block whose instructions straddle pages is looked up each time.
-    if (t->pa2 == ~(u64)0) *j = (struct jump){lin, context(c, e), t};
+    if (t->pa2 == ~(u64)0) *j = (struct jump){c->seg[S_CS].base + rip, c->context, t};
     return t;
 }
 
@@ -225,7 +221,7 @@ static void retire(struct cpu *c, u64 n)
 {
     c->cur = NULL;
     c->icount += n;
-    if (unlikely(c->rep_pending)) { // the string instruction stopped half-way
+    if (unlikely(c->attn) && c->rep_pending) { // the string instruction stopped half-way
         c->rep_pending = false;
         c->icount--;
     }
@@ -249,13 +245,17 @@ static void engine_run(struct cpu *c)
 {
     struct engine *e = c->engine_data;
     for (;;) {
-        u32 mask = cpu_attn_mask(c);
+        u32 mask = ~0u;
+        if (unlikely(c->attn)) {
+            mask = cpu_attn_mask(c);
+            if (c->attn & mask) return;
+        }
         u64 left = c->icount_limit - c->icount;
-        if (unlikely((c->attn & mask) || (i64)left <= 0)) return;
-        u64 rip = c->gpr[R_RIP], lin = code_linear(c, rip);
-        struct jump *j = &e->jump[(lin ^ lin >> 12) & (JUMP_CACHE - 1)];
+        if (unlikely((i64)left <= 0)) return;
+        u64 rip = c->gpr[R_RIP], at = c->seg[S_CS].base + rip;
+        struct jump *j = &e->jump[(at ^ at >> 12) & (JUMP_CACHE - 1)];
         struct iblock *t = j->block;
-        if (unlikely(j->lin != lin || j->ctx != context(c, e) || t->mode == MODE_DEAD)) t = lookup(c, rip, lin, j);
+        if (unlikely(j->at != at || j->context != c->context || t->mode == MODE_DEAD)) t = lookup(c, rip, j);
         if (unlikely(!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit))) {
             run_alone(c);
             continue;
