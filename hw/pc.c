@@ -9,6 +9,7 @@
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "cpu/seg.h"
+#include "hw/chip/acpi_tables.h"
 #include "hw/chip/fw_cfg.h"
 #include "hw/chip/hpet.h"
 #include "hw/chip/i8237.h"
@@ -19,12 +20,14 @@
 #include "hw/chip/mc146818.h"
 #include "hw/chip/port61.h"
 #include "hw/chip/port92.h"
+#include "hw/chip/smbios.h"
 #include "hw/input/i8042.h"
 #include "hw/loader.h"
 #include "hw/pc.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/piix3.h"
+#include "hw/pci/piix4_pm.h"
 #include "hw/port/debugcon.h"
 #include "hw/port/parallel.h"
 #include "hw/port/uart16550.h"
@@ -266,6 +269,16 @@ static bool fill_fw_cfg(struct pc *p, const struct pc_config *cfg, struct err *e
                           .graphic = cfg->graphic,
                           .menu_wait_ms = cfg->boot_wait_ms};
     fw_cfg_add_pc(p->fw, &f);
+    struct acpi_opts a = {.cpus = cfg->cpus,
+                          .below_4g = p->below_4g,
+                          .pm_base = PIIX4_PM_BASE,
+                          .hpet = p->hpet != NULL,
+                          .floppy = !cfg->no_floppy};
+    for (int n = 0; n < 4; n++) a.serial[n] = cfg->serial[n] != NULL;
+    for (int n = 0; n < 3; n++) a.parallel[n] = cfg->parallel[n] != NULL;
+    acpi_tables_add(p->fw, &a);
+    struct smbios_opts s = {.cpus = cfg->cpus, .below_4g = p->below_4g, .above_4g = p->above_4g};
+    smbios_add(p->fw, &s);
     struct loader_opts k = {cfg->kernel, cfg->initrd, cfg->append, p->below_4g};
     return !cfg->kernel || loader_kernel(&p->m.bus, p->fw, &k, e);
 }
@@ -347,6 +360,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
     p->pci = pci_bus_new(b);
     i440fx_new(p->pci, p->ram, cfg->ram);
     piix3_new(p->pci, p->isa_irq);
+    p->pm = piix4_pm_new(p->pci, PCI_DEVFN(1, 3), &p->isa_irq[9]);
     p->ide = ide_new(p->pci, (struct irq[2]){p->isa_irq[14], p->isa_irq[15]}, cfg->ide);
     if (!make_vga(p, cfg, e)) goto fail;
 
