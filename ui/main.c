@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// doppel: options, machine, loop, end. The only file that exits.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "mem/base/log.h"
+#include "ui/chr.h"
+#include "ui/setup.h"
+#include "ui/vm.h"
+
+static void on_end(int sig) { vm_quit(128 + sig); }
+
+// A panic, or the host's memory is gone: what the machine was doing, then the ordinary end of such a process.
+static void on_abort(int sig)
+{
+    signal(SIGABRT, SIG_DFL);
+    chr_restore_terminal();
+    vm_post_mortem();
+    raise(SIGABRT);
+}
+
+static NORETURN void fail(const char *msg)
+{
+    chr_close_all();
+    fprintf(stderr, "doppel: %s\n", msg);
+    exit(1);
+}
+
+static void open_display(struct setup *s, struct err *e)
+{
+    const char *spec = s->display;
+    if (!spec && s->nographic) spec = "none";
+    if (!spec) {
+        static const char *const order[] = {"sdl", "none"};
+        for (unsigned i = 0; i < ARRAY_LEN(order) && !spec; i++)
+            if (ui_display_usable(order[i])) spec = order[i];
+    }
+    char kind[32];
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(spec, "=,"), spec);
+    vm.display = ui_display_find(kind);
+    if (!vm.display) {
+        err_set(e, "-display %s: not known or not built in (-display help)", spec);
+        return;
+    }
+    if (!strcmp(kind, "none")) return;
+    struct ui_display_opts o = {.name = s->name, .paused = &vm.paused};
+    if (spec[strlen(kind)] == '=') o.arg = spec + strlen(kind) + 1;
+    vm.display_self = vm.display->open(&vm.pc->screen, &vm.pc->input, &o, e);
+}
+
+int main(int argc, char **argv)
+{
+    static struct setup s;
+    struct err e = {0};
+    if (!setup_parse(&s, argc, argv, &e)) fail(e.msg);
+    if (s.done) return 0;
+    signal(SIGPIPE, SIG_IGN);
+    if (!setup_open(&s, &e)) fail(e.msg);
+    vm.pc = pc_new(&s.pc, &e);
+    if (!vm.pc) fail(e.msg);
+    struct log *log = &vm.pc->m.bus.log;
+    if (s.log_file && !(log->out = fopen(s.log_file, "w"))) {
+        err_set(&e, "-D: cannot write '%s': %s", s.log_file, err_errno(errno));
+        fail(e.msg);
+    }
+    if (s.log_items && !log_parse(log, s.log_items, &e)) fail(e.msg);
+    vm.no_reboot = vm.pc->m.no_reboot = s.no_reboot;
+    vm.no_shutdown = s.no_shutdown;
+    open_display(&s, &e);
+    if (e.msg[0]) fail(e.msg);
+    signal(SIGABRT, on_abort);
+    signal(SIGTERM, on_end);
+    signal(SIGINT, on_end);
+    signal(SIGHUP, on_end);
+    if (s.stopped)
+        vm.paused = true;
+    else
+        vm_cont();
+    vm_run();
+    if (vm.display_self) vm.display->close(vm.display_self);
+    chr_close_all();
+    pc_free(vm.pc);
+    return vm.status;
+}
