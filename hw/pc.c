@@ -363,6 +363,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
     p->pm = piix4_pm_new(p->pci, PCI_DEVFN(1, 3), &p->isa_irq[9]);
     p->ide = ide_new(p->pci, (struct irq[2]){p->isa_irq[14], p->isa_irq[15]}, cfg->ide);
     if (!make_vga(p, cfg, e)) goto fail;
+    if (cfg->add_devices && !cfg->add_devices(p, cfg->add_owner, e)) goto fail;
 
     make_cpus(p, cfg);
     part_add(&b->parts, "a20", &board_late_ops, p);

@@ -28,6 +28,7 @@ struct piix4_pm;
 
 // What a PC is made from. Strings and images stay the caller's until pc_new() succeeds; then images belong to the
 // machine.
+struct pc;
 struct pc_config {
     u64 ram; // bytes
     unsigned cpus;
@@ -48,6 +49,9 @@ struct pc_config {
     int boot_wait_ms; // splash-time; < 0: firmware's default
     bool graphic;
     u64 seed; // of RDRAND
+    // Devices beyond those above, added before the firmware's tables are made; NULL: none.
+    bool (*add_devices)(struct pc *p, void *owner, struct err *e);
+    void *add_owner;
 };
 struct pc {
     struct machine m; // first
@@ -70,8 +74,8 @@ struct pc {
     struct screen screen; // dev NULL: no display adapter
     struct input input;
     struct cpu_model *model;
-    struct irq isa_irq[16];  // ISA interrupt requests for devices: each drives the 8259s and the I/O APIC
-    bool a20[2];             // keyboard controller, port 92h
+    struct irq isa_irq[16]; // ISA interrupt requests for devices: each drives the 8259s and the I/O APIC
+    bool a20[2];            // keyboard controller, port 92h
     u64 rng;
     u64 below_4g, above_4g;
 };

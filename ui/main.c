@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "mem/base/log.h"
 #include "ui/chr.h"
+#include "ui/monitor.h"
 #include "ui/setup.h"
 #include "ui/vm.h"
 
@@ -46,7 +47,7 @@ static void open_display(struct setup *s, struct err *e)
         return;
     }
     if (!strcmp(kind, "none")) return;
-    struct ui_display_opts o = {.name = s->name, .paused = &vm.paused};
+    struct ui_display_opts o = {.name = s->name, .paused = &vm.paused, .full_screen = s->full_screen};
     if (spec[strlen(kind)] == '=') o.arg = spec + strlen(kind) + 1;
     vm.display_self = vm.display->open(&vm.pc->screen, &vm.pc->input, &o, e);
 }
@@ -66,19 +67,34 @@ int main(int argc, char **argv)
         err_set(&e, "-D: cannot write '%s': %s", s.log_file, err_errno(errno));
         fail(e.msg);
     }
+    for (unsigned i = 0; i < s.ntrace; i++)
+        if (!log_trace_set(log, s.trace[i], true)) {
+            err_set(&e, "-trace: no event matches '%s' (-trace help lists them)", s.trace[i]);
+            fail(e.msg);
+        }
     if (s.log_items && !log_parse(log, s.log_items, &e)) fail(e.msg);
     vm.no_reboot = vm.pc->m.no_reboot = s.no_reboot;
     vm.no_shutdown = s.no_shutdown;
+    vm.snapshot = s.snapshot;
+    vm.name = s.name;
     open_display(&s, &e);
     if (e.msg[0]) fail(e.msg);
     signal(SIGABRT, on_abort);
     signal(SIGTERM, on_end);
     signal(SIGINT, on_end);
     signal(SIGHUP, on_end);
+    if (s.loadvm && !snapshot_load(s.loadvm, &e)) fail(e.msg);
     if (s.stopped)
         vm.paused = true;
     else
         vm_cont();
+    for (unsigned i = 0; i < s.nex && !vm.quit; i++) {
+        struct buf out = {0};
+        bool ok = monitor_run(s.ex[i], &out);
+        fputs(buf_text(&out), ok ? stdout : stderr);
+        fflush(stdout);
+        buf_free(&out);
+    }
     vm_run();
     if (vm.display_self) vm.display->close(vm.display_self);
     chr_close_all();

@@ -11,6 +11,7 @@
 #include "interp/interp.h"
 #include "mem/base/bits.h"
 #include "ui/chr.h"
+#include "ui/devices.h"
 #include "ui/opt.h"
 #include "ui/setup.h"
 #include "ui/vm.h"
@@ -206,7 +207,6 @@ static bool opt_boot(struct setup *s, const char *arg, struct err *e)
 
 // ---- drives
 
-enum { IF_IDE, IF_FLOPPY, IF_NONE };
 enum { MEDIA_DISK, MEDIA_CDROM };
 static const struct prop drive_props[] = {
     {"file", PROP_STR, offsetof(struct drive, file), "NAME", .help = "the image"},
@@ -223,7 +223,7 @@ static const struct prop drive_props[] = {
     {"serial", PROP_STR, offsetof(struct drive, serial), "TEXT", .help = "serial number that the guest sees"},
 };
 
-static struct drive *new_drive(struct setup *s, struct err *e)
+struct drive *setup_drive(struct setup *s, struct err *e)
 {
     if (s->ndrives == SETUP_DRIVES) {
         err_set(e, "more than %u drives", SETUP_DRIVES);
@@ -235,7 +235,7 @@ static struct drive *new_drive(struct setup *s, struct err *e)
 }
 static bool simple_drive(struct setup *s, const char *file, int iface, int media, u64 index, struct err *e)
 {
-    struct drive *d = new_drive(s, e);
+    struct drive *d = setup_drive(s, e);
     if (!d) return false;
     d->file = xstrdup(file);
     d->iface = iface, d->media = media, d->index = index;
@@ -243,14 +243,14 @@ static bool simple_drive(struct setup *s, const char *file, int iface, int media
 }
 static bool opt_drive(struct setup *s, const char *arg, struct err *e)
 {
-    struct drive *d = new_drive(s, e);
+    struct drive *d = setup_drive(s, e);
     if (!d || !props_parse("-drive", arg, NULL, drive_props, ARRAY_LEN(drive_props), d, e)) return false;
     if (d->bus != NOT_GIVEN || d->unit != NOT_GIVEN) {
         u64 bus = d->bus == NOT_GIVEN ? 0 : d->bus, unit = d->unit == NOT_GIVEN ? 0 : d->unit;
         if (d->index != NOT_GIVEN) return err_set(e, "-drive: index= and bus=/unit= say the same: give one of them");
-        d->index = d->iface == IF_FLOPPY ? unit : 2 * bus + unit;
+        d->index = d->iface == DRIVE_FLOPPY ? unit : 2 * bus + unit;
     }
-    if (d->iface == IF_FLOPPY && d->index != NOT_GIVEN && d->index > 1)
+    if (d->iface == DRIVE_FLOPPY && d->index != NOT_GIVEN && d->index > 1)
         return err_set(e, "-drive: if=floppy has index 0 and 1");
     if (!d->file && d->media != MEDIA_CDROM)
         return err_set(e, "-drive: file= is missing (only a CD drive may be empty)");
@@ -261,16 +261,17 @@ static bool plug_drive(struct setup *s, struct drive *d, struct err *e)
 {
     static const char *const places[] = {"-hda", "-hdb", "-hdc or -cdrom", "-hdd"};
     struct disk *disk = NULL;
-    bool cd = d->media == MEDIA_CDROM && d->iface == IF_IDE;
+    bool cd = d->media == MEDIA_CDROM && d->iface == DRIVE_IDE;
     u64 at = d->index;
-    if (d->iface == IF_NONE) return err_set(e, "-drive: if=none needs a -device with drive=%s", d->id ? d->id : "ID");
+    if (d->iface == DRIVE_NONE)
+        return err_set(e, "-drive: if=none needs a -device with drive=%s", d->id ? d->id : "ID");
     if (at == NOT_GIVEN) { // QEMU: a CD-ROM too takes the first place that is free, but -cdrom is index 2
-        u64 n = d->iface == IF_IDE ? 4 : 2;
+        u64 n = d->iface == DRIVE_IDE ? 4 : 2;
         for (at = 0; at < n; at++)
-            if (d->iface == IF_IDE ? !s->pc.ide[at].kind : !s->pc.floppy[at]) break;
+            if (d->iface == DRIVE_IDE ? !s->pc.ide[at].kind : !s->pc.floppy[at]) break;
         if (at == n) return err_set(e, "'%s': every place for a drive is taken", d->file ? d->file : "");
     }
-    if (d->iface == IF_IDE ? s->pc.ide[at].kind != IDE_NONE : s->pc.floppy[at] != NULL)
+    if (d->iface == DRIVE_IDE ? s->pc.ide[at].kind != IDE_NONE : s->pc.floppy[at] != NULL)
         return err_set(e, "'%s': %s drive %llu (%s) is there already", d->file ? d->file : "",
                        d->iface ? "floppy" : "IDE", (unsigned long long)at,
                        d->iface ? (at ? "-fdb" : "-fda") : places[at]);
@@ -283,10 +284,11 @@ static bool plug_drive(struct setup *s, struct drive *d, struct err *e)
         disk = disk_open(&o, e);
         if (!disk) return false;
     }
-    if (d->iface == IF_FLOPPY)
+    if (d->iface == DRIVE_FLOPPY)
         s->pc.floppy[at] = disk;
     else
-        s->pc.ide[at] = (struct ide_unit){.kind = cd ? IDE_CD : IDE_DISK, .disk = disk, .serial = d->serial};
+        s->pc.ide[at] =
+            (struct ide_unit){.kind = cd ? IDE_CD : IDE_DISK, .disk = disk, .serial = d->serial, .model = d->model};
     return true;
 }
 
@@ -312,6 +314,98 @@ static char *firmware(struct setup *s, const char *name)
 
 // ---- the options
 
+static bool remember(const char **list, unsigned *n, unsigned max, const struct opt *o, struct err *e)
+{
+    if (*n == max) return err_set(e, "%s: more than %u", opt_name(o->id), max);
+    list[(*n)++] = o->arg;
+    return true;
+}
+
+struct mon_opts {
+    char *chardev;
+    int mode;
+};
+static const struct prop mon_props[] = {
+    {"chardev", PROP_STR, offsetof(struct mon_opts, chardev), "ID", .help = "where it is"},
+    {"mode", PROP_ENUM, offsetof(struct mon_opts, mode), "readline", .help = "the only one"},
+};
+static bool opt_mon(struct setup *s, const char *arg, struct err *e)
+{
+    struct mon_opts o = {0};
+    if (!props_parse("-mon", arg, "chardev", mon_props, ARRAY_LEN(mon_props), &o, e)) return false;
+    if (!o.chardev) return err_set(e, "-mon: chardev=ID is missing");
+    if (s->nmonitor == ARRAY_LEN(s->monitor)) return err_set(e, "-mon: more than %zu", ARRAY_LEN(s->monitor));
+    s->monitor[s->nmonitor++] = xasprintf("chardev:%s", o.chardev);
+    return true;
+}
+
+// `-OPTION help`
+static bool option_help(const struct opt *o, struct buf *out)
+{
+    const char *a = o->arg;
+    if (o->id == OPT_HELP) return opts_help(out), true;
+    if (o->id == OPT_VERSION) return vm_version(out), true;
+    if (!a) return false;
+    size_t n = strcspn(a, ",");
+    if (o->id == OPT_DEVICE && !strcmp(a + n, ",help")) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)n, a);
+        return device_help(name, out);
+    }
+    if (strcmp(a, "help") && strcmp(a, "?")) return false;
+    switch (o->id) {
+    case OPT_M:
+        buf_printf(out, "pc  i440FX + PIIX3 PC (default)\n");
+        props_help("-machine", machine_props, ARRAY_LEN(machine_props), out);
+        return true;
+    case OPT_ACCEL:
+        for (unsigned i = 0; i < ARRAY_LEN(engines); i++)
+            buf_printf(out, "%s%s\n", engines[i].name, engines[i].engine ? "" : "  (not in this build)");
+        return true;
+    case OPT_CPU: cpuid_model_help(out); return true;
+    case OPT_SMP: props_help("-smp", smp_props, ARRAY_LEN(smp_props), out); return true;
+    case OPT_RTC: props_help("-rtc", rtc_props, ARRAY_LEN(rtc_props), out); return true;
+    case OPT_ICOUNT: props_help("-icount", icount_props, ARRAY_LEN(icount_props), out); return true;
+    case OPT_BOOT: props_help("-boot", boot_props, ARRAY_LEN(boot_props), out); return true;
+    case OPT_DRIVE: props_help("-drive", drive_props, ARRAY_LEN(drive_props), out); return true;
+    case OPT_CHARDEV: chardev_help(out); return true;
+    case OPT_DEVICE: devices_help(out); return true;
+    case OPT_VGA:
+        buf_printf(out, "std   standard VGA with Bochs VBE (default)\nnone  no display adapter\n");
+        return true;
+    case OPT_L: buf_printf(out, "%s\n", FIRMWARE_PATH); return true;
+    case OPT_DISPLAY:
+        for (unsigned i = 0; ui_display_nth(i); i++)
+            buf_printf(out, "%-8s %s\n", ui_display_nth(i)->name, ui_display_nth(i)->help);
+        return true;
+    case OPT_D:
+        for (int i = 0; i < LOG_NCATS; i++) buf_printf(out, "%-14s %s\n", log_cat_name(i), log_cat_help(i));
+        buf_printf(out, "%-14s %s\n", "trace:GLOB", "trace events whose name matches (-trace help lists them)");
+        return true;
+    case OPT_TRACE:
+        for (int i = 0; i < TRACE_NIDS; i++) buf_printf(out, "%s\n", log_trace_name(i));
+        return true;
+    default: return false;
+    }
+}
+
+// `doppel IMAGE` and its long form.
+static bool add_image(struct setup *s, struct err *e)
+{
+    const char *option, *boot, *kind;
+    if (!s->image) return true;
+    if (!image_options(s->image, &option, &boot, &kind, e)) return false;
+    fprintf(stderr, "doppel: %s is %s: %s %s%s%s\n", s->image, kind, option, s->image, boot ? " -boot " : "",
+            boot ? boot : "");
+    if (boot && !s->pc.boot_order) s->pc.boot_order = boot;
+    if (!strcmp(option, "-kernel")) {
+        s->pc.kernel = s->image;
+        return true;
+    }
+    if (!strcmp(option, "-cdrom")) return simple_drive(s, s->image, DRIVE_IDE, MEDIA_CDROM, 2, e);
+    return simple_drive(s, s->image, !strcmp(option, "-fda") ? DRIVE_FLOPPY : DRIVE_IDE, MEDIA_DISK, 0, e);
+}
+
 static bool one_option(struct setup *s, const struct opt *o, struct err *e)
 {
     const char *a = o->arg;
@@ -327,7 +421,7 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
         return true;
     case OPT_NODEFAULTS: s->nodefaults = true; return true;
     case OPT_RTC: return opt_rtc(s, a, e);
-    case OPT_NAME: s->name = xstrdup(a); return true;
+    case OPT_NAME: s->name = xasprintf("%.*s", (int)strcspn(a, ","), strncmp(a, "guest=", 6) ? a : a + 6); return true;
     case OPT_KERNEL: s->pc.kernel = a; return true;
     case OPT_INITRD: s->pc.initrd = a; return true;
     case OPT_APPEND: s->pc.append = a; return true;
@@ -335,10 +429,10 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
     case OPT_HDA:
     case OPT_HDB:
     case OPT_HDC:
-    case OPT_HDD: return simple_drive(s, a, IF_IDE, MEDIA_DISK, (u64)(o->id - OPT_HDA), e);
-    case OPT_CDROM: return simple_drive(s, a, IF_IDE, MEDIA_CDROM, 2, e);
+    case OPT_HDD: return simple_drive(s, a, DRIVE_IDE, MEDIA_DISK, (u64)(o->id - OPT_HDA), e);
+    case OPT_CDROM: return simple_drive(s, a, DRIVE_IDE, MEDIA_CDROM, 2, e);
     case OPT_FDA:
-    case OPT_FDB: return simple_drive(s, a, IF_FLOPPY, MEDIA_DISK, (u64)(o->id - OPT_FDA), e);
+    case OPT_FDB: return simple_drive(s, a, DRIVE_FLOPPY, MEDIA_DISK, (u64)(o->id - OPT_FDA), e);
     case OPT_DRIVE: return opt_drive(s, a, e);
     case OPT_SNAPSHOT: s->snapshot = true; return true;
     case OPT_SERIAL:
@@ -359,7 +453,15 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
         s->vga_given = true;
         return true;
     case OPT_NOGRAPHIC: s->nographic = true; return true;
-    case OPT_MONITOR: s->monitor = a; return true;
+    case OPT_MONITOR: return remember(s->monitor, &s->nmonitor, ARRAY_LEN(s->monitor), o, e);
+    case OPT_MON: return opt_mon(s, a, e);
+    case OPT_EX: return remember(s->ex, &s->nex, ARRAY_LEN(s->ex), o, e);
+    case OPT_LOADVM: s->loadvm = a; return true;
+    case OPT_TRACE: return remember(s->trace, &s->ntrace, ARRAY_LEN(s->trace), o, e);
+    case OPT_CHARDEV: return remember(s->chardev, &s->nchardev, ARRAY_LEN(s->chardev), o, e);
+    case OPT_DEVICE: return remember(s->device, &s->ndevice, ARRAY_LEN(s->device), o, e);
+    case OPT_GLOBAL: return remember(s->global, &s->nglobal, ARRAY_LEN(s->global), o, e);
+    case OPT_FULLSCREEN: s->full_screen = true; return true;
     case OPT_S: s->stopped = true; return true;
     case OPT_NOREBOOT: s->no_reboot = true; return true;
     case OPT_NOSHUTDOWN: s->no_shutdown = true; return true;
@@ -367,7 +469,11 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
     case OPT_SEED: s->seed_given = true; return parse_uint(a, &s->pc.seed) || err_set(e, "-seed %s is not a number", a);
     case OPT_D: s->log_items = a; return true;
     case OPT_LOGFILE: s->log_file = a; return true;
-    case OPT_IMAGE: s->image = a; return true;
+    case OPT_IMAGE:
+        if (s->image)
+            return err_set(e, "two images: '%s' and '%s'; -hda, -hdb, -cdrom … say what is what", s->image, a);
+        s->image = a;
+        return true;
     default: return err_set(e, "%s is not to be had yet", opt_name(o->id));
     }
 }
@@ -387,13 +493,10 @@ bool setup_parse(struct setup *s, int argc, char **argv, struct err *e)
     struct buf out = {0};
     bool ok = true;
     for (unsigned i = 0; i < n && ok && !s->done; i++) {
-        if (o[i].id == OPT_HELP)
-            opts_help(&out), s->done = true;
-        else if (o[i].id == OPT_CPU && !strcmp(o[i].arg, "help"))
-            cpuid_model_help(&out), s->done = true;
-        else
-            ok = one_option(s, &o[i], e);
+        s->done = option_help(&o[i], &out);
+        ok = s->done || one_option(s, &o[i], e);
     }
+    ok = ok && (s->done || add_image(s, e));
     if (s->done) fputs(buf_text(&out), stdout);
     buf_free(&out);
     free(o);
@@ -402,33 +505,35 @@ bool setup_parse(struct setup *s, int argc, char **argv, struct err *e)
 
 // ---- back ends
 
-static bool open_back_end(const char *spec, const char *label, struct chardev **c, struct err *e)
-{
-    bool mon = !strncmp(spec, "mon:", 4);
-    *c = chr_open(mon ? (!strcmp(spec, "mon:stdio") ? "stdio,raw" : spec + 4) : spec, label, e);
-    if (!*c) return !e->msg[0];
-    if (mon) {
-        struct mux *m = mux_new(*c);
-        *c = mux_port(m, label, NULL, NULL);
-    }
-    return true;
-}
-
 static bool open_ports(struct setup *s, struct err *e)
 {
     char label[32];
-    if (!s->nserial && s->nographic && !s->nodefaults) s->serial[s->nserial++] = s->monitor ? "stdio" : "mon:stdio";
+    if (!s->nserial && s->nographic && !s->nodefaults) s->serial[s->nserial++] = s->nmonitor ? "stdio" : "mon:stdio";
     if (!s->nserial && !s->nodefaults) s->serial[s->nserial++] = "vc";
     if (!s->nparallel && !s->nodefaults) s->parallel[s->nparallel++] = "null";
     for (unsigned i = 0; i < s->nserial; i++) {
         snprintf(label, sizeof label, "serial%u", i);
-        if (!open_back_end(s->serial[i], label, &s->pc.serial[i], e)) return false;
+        if (!back_end(s->serial[i], label, &s->pc.serial[i], e)) return false;
     }
     for (unsigned i = 0; i < s->nparallel; i++) {
         snprintf(label, sizeof label, "parallel%u", i);
-        if (!open_back_end(s->parallel[i], label, &s->pc.parallel[i], e)) return false;
+        if (!back_end(s->parallel[i], label, &s->pc.parallel[i], e)) return false;
     }
-    return !s->debugcon || open_back_end(s->debugcon, "debugcon", &s->pc.e9, e);
+    for (unsigned i = 0; i < s->nmonitor; i++)
+        if (strcmp(s->monitor[i], "none") && !monitor_back_end(s->monitor[i], e)) return false;
+    return true;
+}
+
+// -debugcon is short for -chardev … -device isa-debugcon, with what -global says of it.
+static bool add_devices(struct setup *s, struct err *e)
+{
+    for (unsigned i = 0; i < s->nchardev; i++)
+        if (!chardev_option(s->chardev[i], e)) return false;
+    for (unsigned i = 0; i < s->nglobal; i++)
+        if (!global_option(s, s->global[i], e)) return false;
+    for (unsigned i = 0; i < s->ndevice; i++)
+        if (!device_option(s, s->device[i], e)) return false;
+    return !s->debugcon || (debugcon_open(s->debugcon, e) && device_option(s, "isa-debugcon,chardev=debugcon", e));
 }
 
 bool setup_open(struct setup *s, struct err *e)
@@ -448,6 +553,9 @@ bool setup_open(struct setup *s, struct err *e)
     if (!s->pc.bios)
         return err_set(e, "firmware '%s' not found in %s; install the package seabios, or use -bios or -L",
                        s->bios ? s->bios : "bios-256k.bin", FIRMWARE_PATH);
+    if (!add_devices(s, e) || !devices_prepare(s, e)) return false;
+    s->pc.add_devices = devices_add;
+    s->pc.add_owner = s;
     if (s->nodefaults && !s->vga_given) s->pc.vga = false;
     if (s->pc.vga) {
         s->pc.vgabios = firmware(s, "vgabios-stdvga.bin");

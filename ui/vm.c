@@ -10,10 +10,11 @@
 #include "ui/loop.h"
 #include "ui/vm.h"
 
-#define MS         1000000ull
-#define SLICE      (4 * MS) // of guest time between looks at the host: keys and output wait no longer
-#define FRAME      (33 * MS)
-#define LONG_SLEEP (1000 * MS)
+#define DOPPEL_VERSION "0.1"
+#define MS             1000000ull
+#define SLICE          (4 * MS) // of guest time between looks at the host: keys and output wait no longer
+#define FRAME          (33 * MS)
+#define LONG_SLEEP     (1000 * MS)
 
 struct vm vm;
 
@@ -43,6 +44,35 @@ void vm_flush_disks(void)
         struct disk *d = (struct disk *)ide_disk(vm.pc->ide, i, &kind);
         if (d && !d->readonly) disk_flush(d);
     }
+}
+
+void vm_version(struct buf *out)
+{
+    static const char *const libs[] = {
+#ifdef CONFIG_SDL
+        "sdl",
+#endif
+#ifdef CONFIG_CURSES
+        "curses",
+#endif
+#ifdef CONFIG_VNC
+        "vnc",
+#endif
+#ifdef CONFIG_PNG
+        "png",
+#endif
+#ifdef CONFIG_CAPSTONE
+        "capstone (x/i)",
+#endif
+#ifdef CONFIG_SLIRP
+        "slirp",
+#endif
+        "zlib",
+    };
+    buf_printf(out, "doppel %s, a PC in software; engines: interp; built with %s; with:", DOPPEL_VERSION, __VERSION__);
+    for (unsigned i = 0; i < ARRAY_LEN(libs); i++)
+        buf_printf(out, " %s%s", libs[i], i + 1 < ARRAY_LEN(libs) ? "," : "\n");
+    buf_printf(out, "firmware folders: %s\n", FIRMWARE_PATH);
 }
 
 void vm_post_mortem(void)
@@ -106,6 +136,5 @@ void vm_run(void)
         }
         if (vm.display_self) wait = min_u64(wait, next_frame > now ? next_frame - now : 0);
         loop_wait(wait);
-        if (vm.poll) vm.poll();
     }
 }

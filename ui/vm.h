@@ -10,12 +10,11 @@ struct vm {
     struct pc *pc;
     bool paused, quit;
     int status; // of the process, once quit
-    bool no_shutdown, no_reboot;
+    bool no_shutdown, no_reboot, snapshot;
     const char *name;
     const struct ui_display_ops *display;
     void *display_self;
     struct key_queue keys; // of sendkey and type
-    void (*poll)(void);    // the monitor's, called each round; may be NULL
 };
 extern struct vm vm; // the one mutable global of ui/
 
@@ -23,6 +22,7 @@ void vm_quit(int status); // after the current slice
 void vm_stop(void);
 void vm_cont(void);
 void vm_flush_disks(void);
-void vm_run(void); // until quit
+void vm_version(struct buf *out); // and what is built in
+void vm_run(void);                // until quit
 // Prints the CPUs and the last trace events: our own bug (SIGABRT), or asked for.
 void vm_post_mortem(void);
