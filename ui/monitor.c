@@ -97,20 +97,21 @@ bool monitor_run(const char *line, struct buf *out)
     size_t n = strcspn(line, " \t/");
     char name[64], fmt[32] = "", *argv[MAXARGS];
     snprintf(name, sizeof name, "%.*s", (int)n, line);
-    const char *rest = line + n;
-    rest += strspn(rest, " \t");
-    if (*rest == '/') {
-        size_t k = strcspn(++rest, " \t");
-        snprintf(fmt, sizeof fmt, "%.*s", (int)k, rest);
-        rest += k;
-        rest += strspn(rest, " \t");
-    }
     const struct command *c = command_named(name);
     if (!c) {
         struct nearest near = {.word = name};
         for (unsigned i = 0; i < ARRAY_LEN(commands); i++) nearest_try(&near, commands[i].name);
         buf_printf(out, "unknown command '%s'%s (help lists them)\n", name, nearest_text(&near, ""));
         return false;
+    }
+    const char *rest = line + n;
+    bool has_fmt = strchr(c->args, '/') != NULL; // only these read a '/' behind a blank as a format
+    if (has_fmt || *rest != '/') rest += strspn(rest, " \t");
+    if (*rest == '/' && (has_fmt || rest == line + n)) {
+        size_t k = strcspn(++rest, " \t");
+        snprintf(fmt, sizeof fmt, "%.*s", (int)k, rest);
+        rest += k;
+        rest += strspn(rest, " \t");
     }
     char *copy = xstrdup(rest);
     struct mon_call a = {.out = out, .fmt = fmt, .rest = rest, .argc = split(copy, argv), .argv = argv};
@@ -122,8 +123,10 @@ bool monitor_run(const char *line, struct buf *out)
     }
     if (a.argc < need)
         mon_fail(&a, "%s: an argument is missing: %s%s%s", name, name, *c->args == '/' ? "" : " ", c->args);
-    else if (!*c->args && (a.argc || *fmt))
+    else if (!*c->args && a.argc)
         mon_fail(&a, "%s takes no argument", name);
+    else if (*fmt && !has_fmt)
+        mon_fail(&a, "%s takes no format", name);
     else
         c->fn(&a);
     free(copy);
