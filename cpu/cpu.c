@@ -114,8 +114,10 @@ void cpu_reset(struct cpu *c)
 
 void cpu_init_signal(struct cpu *c)
 {
+    u32 sipi = c->attn & ATTN_SIPI;                 // it came behind the INIT, see cpu_init_pin()
     c->cr0 = (c->cr0 & (CR0_CD | CR0_NW)) | CR0_ET; // caches stay as they are
     reset_common(c);
+    c->attn |= sipi;
     c->halt = c->index == 0 ? CPU_RUNNING : CPU_WAIT_SIPI;
     tlb_flush(c, true);
 }
@@ -140,7 +142,9 @@ void cpu_set_intr(struct cpu *c, int level)
         c->attn &= ~(u32)ATTN_INTR;
 }
 void cpu_nmi(struct cpu *c) { c->attn |= ATTN_NMI; }
-void cpu_init_pin(struct cpu *c) { c->attn |= ATTN_INIT; }
+// The sender need not wait between INIT and SIPI: both may be pending when the CPU looks. One from before counts no
+// more.
+void cpu_init_pin(struct cpu *c) { c->attn = (c->attn & ~(u32)ATTN_SIPI) | ATTN_INIT; }
 void cpu_sipi(struct cpu *c, u8 vector)
 {
     c->sipi_vector = vector;

@@ -399,10 +399,36 @@ static void stepping(void)
     machine_free(m);
 }
 
+// SeaBIOS sends INIT and SIPI back to back: a processor that looks later finds both pending.
+static void init_sipi(void)
+{
+    struct machine *m = machine_new_engine("max", &interp_engine);
+    struct cpu_pins pins = {.owner = m, .triple_fault = m_triple, .tsc = m_tsc};
+    struct cpu *c = cpu_new(&m->bus, 1, m->model, &interp_engine, &pins);
+    cpu_reset(c);
+    poke(m, 0x9000, 0xf4, 1); // HLT
+    CHECK_EQ(cpu_run(c, 100), CPU_STOP_HALT);
+    CHECK_EQ(c->halt, CPU_WAIT_SIPI);
+    for (unsigned round = 0; round < 2; round++) { // from waiting, then from running
+        cpu_init_pin(c);
+        cpu_sipi(c, 9);
+        CHECK_EQ(cpu_run(c, 100), CPU_STOP_HALT);
+        CHECK_EQ(c->halt, CPU_HALTED);
+        CHECK_EQ(c->seg[S_CS].sel, 0x900);
+        CHECK_EQ(c->seg[S_CS].base, 0x9000);
+        CHECK_EQ(c->gpr[R_RIP], 1);
+    }
+    cpu_sipi(c, 9); // means nothing to a processor that runs, and nothing after the INIT that follows
+    cpu_init_pin(c);
+    CHECK_EQ(cpu_run(c, 100), CPU_STOP_HALT);
+    CHECK_EQ(c->halt, CPU_WAIT_SIPI);
+    machine_free(m);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),
                                               TEST(v86),       TEST(vme),        TEST(long_mode),   TEST(double_fault),
-                                              TEST(debug),     TEST(stepping)};
+                                              TEST(debug),     TEST(stepping),   TEST(init_sipi)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
