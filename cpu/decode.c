@@ -106,7 +106,8 @@ static void parse_operands(struct row_parse *r, const char *list)
         case 'U':
             if (q[1] == 'S') break; // the register ES
             r->modrm = true;
-            if (q[0] == 'E' && q[1] == 'b') p->use |= F_RM8;
+            // PINSRB, PEXTRB: the low byte of any register, never AH-BH.
+            if (q[0] == 'E' && q[1] == 'b' && !(p->attr & A_SSE)) p->use |= F_RM8;
             break;
         case 'Q':
         case 'N': r->modrm = true, p->use |= F_RMMMX; break;

@@ -238,12 +238,10 @@ XRM(PINSRW_VdqEwIb)
     check_sse(c);
     c->vec[i->reg].w[i->imm & 7] = mem ? (u16)mem_load(c, i->seg, insn_ea(c, i), 2) : (u16)c->gpr[i->rm];
 }
-// Eb decodes registers 4-7 without REX as AH-BH (16-19); here it means the whole register with that number.
-INLINE unsigned eb_whole(const struct insn *i) { return i->rm >= 16 ? i->rm - 12u : i->rm; }
 XRM(PINSRB_VdqEbIb)
 {
     check_sse(c);
-    c->vec[i->reg].b[i->imm & 15] = mem ? (u8)mem_load(c, i->seg, insn_ea(c, i), 1) : (u8)c->gpr[eb_whole(i)];
+    c->vec[i->reg].b[i->imm & 15] = mem ? (u8)mem_load(c, i->seg, insn_ea(c, i), 1) : (u8)c->gpr[i->rm];
 }
 XRM(PINSRD_VdqEdIb)
 {
@@ -274,7 +272,7 @@ XRM(PEXTRB_EbVdqIb)
     if (mem)
         mem_store(c, i->seg, insn_ea(c, i), v, 1);
     else
-        c->gpr[eb_whole(i)] = v;
+        c->gpr[i->rm] = v;
 }
 XRM(PEXTRW_EwVdqIb)
 {
