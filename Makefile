@@ -58,10 +58,12 @@ tests: $(TESTBIN)
 check: all tests
 	tests/run --build=$(BUILD) quick
 check-boot: all
+	tests/guests/deps boot
 	tests/run --build=$(BUILD) boot
 check-long: all tests
 	tests/run --build=$(BUILD) quick boot long
 bench: all
+	tests/guests/deps boot
 	tests/bench/run --build=$(BUILD)
 demo: deps
 	$(MAKE) all
