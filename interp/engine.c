@@ -261,10 +261,10 @@ static void engine_run(struct cpu *c)
             continue;
         }
         const struct insn *i = t->insn, *last = i + t->n - 1, *end = last;
-        if (unlikely(t->n > left)) end = i + left;
         e->first = i;
         e->last = last;
         e->rip = rip;
+        if (unlikely(t->n > left)) end = i + left, last = NULL; // not even if only the last one is left over
         for (; i < end; i++) {
             c->cur = i;
             i->exec(c, i);
