@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Back ends on sockets, as server (one peer at a time, the next may come when it has gone) or client. TCP without a
-// host name is the loopback. Telnet says WILL ECHO, SGA and binary both ways, as QEMU does.
+// host name is the loopback.
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -37,13 +37,6 @@ static void sock_closed(struct chr *r)
     free(r->extra);
 }
 
-static void greet(struct chr *r, int fd)
-{
-    static const u8 hello[] = {255, 251, 1, 255, 251, 3, 255, 251, 0, 255, 253, 0};
-    chr_attach(r, fd, fd);
-    if (r->telnet) chardev_write(&r->c, hello, sizeof hello);
-}
-
 static short listener_wants(void *owner) { return ((struct chr *)owner)->in.fd < 0 ? POLLIN : 0; }
 static void listener_ready(void *owner, short events)
 {
@@ -51,7 +44,7 @@ static void listener_ready(void *owner, short events)
     int fd = accept4(r->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
     if (fd < 0) return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    greet(r, fd);
+    chr_attach(r, fd, fd);
 }
 
 // A socket that listens or is connected; -1 with a message.
@@ -131,7 +124,7 @@ struct chr *chr_socket_open(const char *kind, const char *rest, const char *labe
     r->closed = sock_closed;
     if (o.server != 1) {
         loop_fd_nonblock(fd, true);
-        greet(r, fd);
+        chr_attach(r, fd, fd);
         goto out;
     }
     if (!strcmp(kind, "unix")) r->extra = xstrdup(o.where);

@@ -164,6 +164,9 @@ void chr_attach(struct chr *r, int in, int out)
     r->in.fd = in;
     r->out.fd = out;
     r->inpos = r->inlen = r->outlen = r->telnet_state = 0;
+    // IAC WILL ECHO, WILL SUPPRESS GO AHEAD, WILL BINARY, DO BINARY, before anything else is said
+    static const u8 hello[] = {255, 251, 1, 255, 251, 3, 255, 251, 0, 255, 253, 0};
+    if (r->telnet) chr_write(&r->c, hello, sizeof hello);
     if (r->c.event) r->c.event(r->c.front, CHARDEV_OPENED);
 }
 

@@ -16,6 +16,18 @@ static bool is_multiboot(const u8 *p, size_t n)
     return false;
 }
 
+// Partition table of an MBR: four entries with a sane status, one of them in use.
+static bool is_partitioned(const u8 *p, size_t n)
+{
+    bool used = false;
+    if (n < 512 || p[510] != 0x55 || p[511] != 0xaa) return false;
+    for (const u8 *t = p + 446; t < p + 510; t += 16) {
+        if (t[0] & 0x7f) return false;
+        used |= t[4] && ld32(t + 12);
+    }
+    return used;
+}
+
 bool image_options(const char *file, const char **option, const char **boot, const char **kind, struct err *e)
 {
     static u8 head[0x8800];
@@ -44,7 +56,8 @@ bool image_options(const char *file, const char **option, const char **boot, con
         *option = "-kernel", *kind = "a multiboot kernel";
     else if (n > 8 && !memcmp(head, "DOPPELVM", 8))
         return err_set(e, "'%s' is a saved machine: start with the options it had and -loadvm %s", file, file);
-    else if (S_ISREG(st.st_mode) && i82077_takes((u64)st.st_size))
+    else if (S_ISREG(st.st_mode) && i82077_takes((u64)st.st_size) &&
+             !(is_partitioned(head, n) && st.st_size != 1474560))
         *option = "-fda", *boot = "a", *kind = "a floppy image (by its size)";
     else
         *option = "-hda", *kind = n >= 512 && head[510] == 0x55 && head[511] == 0xaa

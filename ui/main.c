@@ -59,6 +59,7 @@ int main(int argc, char **argv)
     if (!setup_parse(&s, argc, argv, &e)) fail(e.msg);
     if (s.done) return 0;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file-size limit is an error of that write
     if (!setup_open(&s, &e)) fail(e.msg);
     vm.pc = pc_new(&s.pc, &e);
     if (!vm.pc) fail(e.msg);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "cpu/cpuid.h"
+#include "hw/storage/i82077.h"
 #include "interp/interp.h"
 #include "mem/base/bits.h"
 #include "ui/chr.h"
@@ -283,6 +284,12 @@ static bool plug_drive(struct setup *s, struct drive *d, struct err *e)
                               .cdrom = cd};
         disk = disk_open(&o, e);
         if (!disk) return false;
+        if (d->iface == DRIVE_FLOPPY && !i82077_takes(disk->size)) {
+            err_set(e, "'%s' has %llu bytes: no floppy has that size (1440 KB is usual)", d->file,
+                    (unsigned long long)disk->size);
+            disk_close(disk);
+            return false;
+        }
     }
     if (d->iface == DRIVE_FLOPPY)
         s->pc.floppy[at] = disk;

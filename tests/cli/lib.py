@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the program's outside share: starting doppel, its monitor, result lines."""
+import os, pty, select, shutil, signal, socket, subprocess, sys, tempfile, time
+DOPPEL = os.environ.get("DOPPEL") or os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "doppel"))
+failed = 0
+tmp = tempfile.mkdtemp(prefix="doppel-cli-")
+running = []
+def start():
+    if not os.access(DOPPEL, os.X_OK):
+        print("skip %s: %s is not built" % (os.path.basename(sys.argv[0]), DOPPEL)); sys.exit(0)
+def check(name, ok, why=""):
+    global failed
+    if ok: print("ok " + name)
+    else:
+        failed += 1
+        print("not ok %s: %s" % (name, str(why).replace("\n", "\\n")[-400:]))
+    sys.stdout.flush()
+def finish():
+    for p in running:
+        if p.poll() is None: p.kill(); p.wait()
+    shutil.rmtree(tmp, ignore_errors=True)
+    sys.exit(bool(failed))
+def path(name): return os.path.join(tmp, name)
+def make(name, data):
+    with open(path(name), "wb") as f: f.write(data)
+    return path(name)
+def run(*args, stdin=b"", timeout=60, **kw):
+    """Runs to the end: (status, output of both kinds)."""
+    try: p = subprocess.run([DOPPEL, *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, **kw)
+    except subprocess.TimeoutExpired as e: return -1, "timeout: " + (e.stdout or b"").decode("utf-8", "replace")
+    return p.returncode, p.stdout.decode("utf-8", "replace")
+def wait_for(cond, seconds=30):
+    end = time.time() + seconds
+    while time.time() < end:
+        if cond(): return True
+        time.sleep(0.05)
+    return False
+class Machine:
+    """A running doppel with its monitor on a socket."""
+    n = 0
+    def __init__(self, *args, **kw):
+        Machine.n += 1
+        self.sock = path("mon%d" % Machine.n)
+        self.p = subprocess.Popen([DOPPEL, "-display", "none", "-monitor", "unix:%s,server,nowait" % self.sock, *args],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
+        running.append(self.p)
+        self.s = None
+        if wait_for(lambda: os.path.exists(self.sock) or self.p.poll() is not None, 20) and self.p.poll() is None:
+            self.connect()
+    def connect(self):
+        self.s = socket.socket(socket.AF_UNIX); self.s.settimeout(40); self.s.connect(self.sock)
+        self.banner = self.until()
+    def until(self):
+        b = b""
+        while not b.endswith(b"(doppel) "):
+            c = self.s.recv(65536)
+            if not c: break
+            b += c
+        return b.decode("utf-8", "replace")[:-9]
+    def __call__(self, cmd):
+        self.s.sendall(cmd.encode() + b"\n")
+        return self.until()
+    def end(self, cmd=None):
+        """Status of the process."""
+        try:
+            if cmd: self.s.sendall(cmd.encode() + b"\n")
+            return self.p.wait(40)
+        except subprocess.TimeoutExpired: self.p.kill(); return "still running"
