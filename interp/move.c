@@ -114,7 +114,6 @@ FN(nop) {}
 #define NOP_ROW(name)                                                                                                  \
     XPICK(name) { return nop; }
 NOP_ROW(NOP)
-NOP_ROW(PAUSE)
 NOP_ROW(PREFETCHW_M)
 NOP_ROW(PREFETCH_M)
 NOP_ROW(NOP_Ev_19)

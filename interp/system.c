@@ -396,16 +396,25 @@ X(MONITOR)
     c->monitor_addr = mem_linear(c, i->seg, ea, 1, ACC_READ);
     c->monitor_armed = true;
 }
+static bool alone(const struct cpu *c)
+{
+    const struct cpu_model *m = c->model;
+    return m && m->cores * m->threads * max_u64(m->packages, 1) <= 1;
+}
+// Who spins waits for another processor: its turn comes now. Without this, processors in equal slices can spin past
+// each other for ever, as the lock is free for the one instruction only between two slices (SeaBIOS' smp_scan).
+X(PAUSE)
+{
+    if (!alone(c)) c->attn |= ATTN_EXIT;
+}
 // Waking early is allowed for any reason. A lone processor sleeps until an interrupt, as nobody else can store to the
 // monitored line but devices, which announce themselves with one; among several it only gives up its turn.
 X(MWAIT)
 {
     if (c->cpl) cpu_raise(c, EXC_UD);
     if ((u32)c->gpr[R_RCX] & ~1u) gp0(c);
-    const struct cpu_model *m = c->model;
-    bool alone = m && m->cores * m->threads * max_u64(m->packages, 1) <= 1;
     // ECX bit 0: interrupts wake even when masked, which HLT's state could not: pass on
-    if (c->monitor_armed && alone && (c->eflags & FL_IF)) {
+    if (c->monitor_armed && alone(c) && (c->eflags & FL_IF)) {
         c->halt = CPU_HALTED;
         c->attn |= ATTN_CODE;
     } else {

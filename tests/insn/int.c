@@ -425,10 +425,29 @@ static void init_sipi(void)
     machine_free(m);
 }
 
+// PAUSE hands the turn to the other processors, if there are any.
+static void pause_turn(void)
+{
+    for (unsigned cores = 1; cores <= 2; cores++) {
+        struct machine *m = machine_new_engine("max", &interp_engine);
+        m->model->cores = cores;
+        struct cpu *c = m->c;
+        cpu_reset(c);
+        seg_load_real(c, S_CS, 0x900);
+        c->gpr[R_RIP] = 0;
+        poke(m, 0x9000, 0x4090f3, 3); // PAUSE; INC AX
+        poke(m, 0x9003, 0xfbeb, 2);   // JMP to the start
+        CHECK_EQ(cpu_run(c, 30), cores == 1 ? CPU_STOP_BUDGET : CPU_STOP_EXIT);
+        CHECK_EQ(c->gpr[R_RIP], cores == 1 ? 0 : 2);
+        CHECK_EQ(c->icount, cores == 1 ? 30 : 1);
+        machine_free(m);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),
                                               TEST(v86),       TEST(vme),        TEST(long_mode),   TEST(double_fault),
-                                              TEST(debug),     TEST(stepping),   TEST(init_sipi)};
+                                              TEST(debug),     TEST(stepping),   TEST(init_sipi),   TEST(pause_turn)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
