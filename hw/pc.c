@@ -229,6 +229,16 @@ static void fill_cmos_disks(struct pc *p)
     mc146818_set(p->rtc, 0x39, translation);
 }
 
+void pc_boot_order(struct pc *p, const char *order)
+{
+    static const char letters[] = "acdn"; // SeaBIOS: 1 floppy, 2 hard disk, 3 CD, 4 network
+    u8 code[3] = {0};
+    const char *o = order ? order : "cad";
+    for (int i = 0; i < 3 && o[i]; i++) code[i] = strchr(letters, o[i]) ? strchr(letters, o[i]) - letters + 1 : 0;
+    mc146818_set(p->rtc, 0x3d, code[0] | code[1] << 4);
+    mc146818_set(p->rtc, 0x38, code[2] << 4 | 1);
+}
+
 // What the firmware of an AT finds in CMOS: memory sizes, drives, boot order (SeaBIOS' spelling of it).
 static void fill_cmos(struct pc *p, const struct pc_config *cfg)
 {
@@ -251,12 +261,7 @@ static void fill_cmos(struct pc *p, const struct pc_config *cfg)
         mc146818_set(p->rtc, 0x14, 0x06);
     }
     fill_cmos_disks(p);
-    static const char letters[] = "acdn"; // SeaBIOS: 1 floppy, 2 hard disk, 3 CD, 4 network
-    u8 code[3] = {0};
-    const char *o = cfg->boot_order ? cfg->boot_order : "cad";
-    for (int i = 0; i < 3 && o[i]; i++) code[i] = strchr(letters, o[i]) ? strchr(letters, o[i]) - letters + 1 : 0;
-    mc146818_set(p->rtc, 0x3d, code[0] | code[1] << 4);
-    mc146818_set(p->rtc, 0x38, code[2] << 4 | 1);
+    pc_boot_order(p, cfg->boot_order);
 }
 
 static bool fill_fw_cfg(struct pc *p, const struct pc_config *cfg, struct err *e)

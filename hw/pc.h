@@ -81,4 +81,5 @@ struct pc {
 };
 // NULL with a message.
 struct pc *pc_new(const struct pc_config *cfg, struct err *e);
+void pc_boot_order(struct pc *p, const char *order); // from the next reset on; NULL: "cad"
 void pc_free(struct pc *p);

@@ -78,6 +78,8 @@ int main(int argc, char **argv)
     vm.no_shutdown = s.no_shutdown;
     vm.snapshot = s.snapshot;
     vm.name = s.name;
+    vm.boot_once = s.boot_once;
+    vm.boot_after = s.boot_after;
     open_display(&s, &e);
     if (e.msg[0]) fail(e.msg);
     signal(SIGABRT, on_abort);

@@ -57,9 +57,10 @@ void mon_quit(struct mon_call *a)
 
 void mon_reset(struct mon_call *a)
 {
-    if (vm.paused)
+    if (vm.paused) {
         machine_reset(&vm.pc->m);
-    else
+        vm_after_reset();
+    } else
         machine_request(&vm.pc->m, BUS_REQ_RESET);
 }
 void mon_powerdown(struct mon_call *a) { piix4_pm_power_button(vm.pc->pm); }

@@ -200,7 +200,11 @@ static bool opt_boot(struct setup *s, const char *arg, struct err *e)
     if (o.menu >= 0) s->pc.boot_menu = o.menu;
     if (o.splash != NOT_GIVEN) s->pc.boot_wait_ms = (int)o.splash;
     if (ok && o.order) s->pc.boot_order = xstrdup(o.order);
-    if (ok && o.once) s->pc.boot_order = xstrdup(o.once);
+    if (ok && o.once) { // the order given, or the usual one, comes with the first reset
+        s->boot_once = true;
+        s->boot_after = s->pc.boot_order;
+        s->pc.boot_order = xstrdup(o.once);
+    }
     free(o.order);
     free(o.once);
     return ok;

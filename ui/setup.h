@@ -28,7 +28,8 @@ struct setup {
     unsigned ntrace, nex;
     u64 cores, threads, sockets, cpus;
     bool snapshot, nographic, nodefaults, no_reboot, no_shutdown, stopped, vga_given, seed_given;
-    bool full_screen, rtc_given;
+    const char *boot_after; // with -boot once=: what comes then
+    bool full_screen, boot_once;
     bool done; // a help text was printed: nothing to run
 };
 // Reads the options. False with a message.

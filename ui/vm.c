@@ -37,6 +37,12 @@ void vm_cont(void)
     machine_start(&vm.pc->m);
 }
 
+void vm_after_reset(void)
+{
+    if (vm.boot_once) pc_boot_order(vm.pc, vm.boot_after);
+    vm.boot_once = false;
+}
+
 void vm_flush_disks(void)
 {
     for (int i = 0; i < 4; i++) {
@@ -100,6 +106,7 @@ static bool stopped(enum machine_stop why)
         vm_quit(0);
         return false;
     case MACHINE_RESET:
+        vm_after_reset();
         if (!vm.no_reboot) return true;
         if (vm.no_shutdown)
             vm_stop();

@@ -12,6 +12,8 @@ struct vm {
     int status; // of the process, once quit
     bool no_shutdown, no_reboot, snapshot;
     const char *name;
+    bool boot_once; // -boot once=: the first reset brings boot_after
+    const char *boot_after;
     const struct ui_display_ops *display;
     void *display_self;
     struct key_queue keys; // of sendkey and type
@@ -21,6 +23,7 @@ extern struct vm vm; // the one mutable global of ui/
 void vm_quit(int status); // after the current slice
 void vm_stop(void);
 void vm_cont(void);
+void vm_after_reset(void);
 void vm_flush_disks(void);
 void vm_version(struct buf *out); // and what is built in
 void vm_run(void);                // until quit
