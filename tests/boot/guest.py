@@ -65,7 +65,8 @@ class Guest:
         """Types a command at a shell prompt; returns its output."""
         self.send(command + "\n")
         self.expect(re.escape(command[-20:]) + r"\r*\n", timeout)
-        return self.expect(r"(.*?)" + re.escape(prompt), timeout).group(1).decode("latin1").replace("\r", "")
+        out = self.expect(r"(.*?)" + re.escape(prompt), timeout).group(1).decode("latin1").replace("\r", "")
+        return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out)  # readline switches bracketed paste
 
     # --- the monitor
     def _until_prompt(self):
