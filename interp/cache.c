@@ -81,7 +81,7 @@ static u64 first_bytes(const struct iblock *t) { return min_u64(t->bytes, PAGE_S
 
 void code_insert(struct code_cache *k, struct bus *b, struct iblock *t)
 {
-    k->used += (sizeof *t + t->n * sizeof t->insn[0] + 15) & ~15u;
+    k->used += (sizeof *t + t->slots * sizeof t->insn[0] + 15) & ~15u;
     u32 h = hash_block(t->pa, t->mode);
     t->hash = k->hash[h];
     k->hash[h] = t;

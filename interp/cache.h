@@ -13,6 +13,7 @@ struct iblock {
     u64 pa; // of the first byte
     u32 mode;
     u16 n;                  // instructions
+    u16 slots;              // elements of insn[], stops included
     u16 bytes;              // may run into the next page (then it is one instruction, pa2 valid)
     u64 pa2;                // physical address of the second page, ~0 if there is none
     struct iblock *hash;    // same bucket

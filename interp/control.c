@@ -20,13 +20,13 @@ INLINE void jcc_slow(struct cpu *c, const struct insn *i, unsigned n)
     if (flags_cond_slow(c, i->cc)) jump_to(c, c->gpr[R_RIP] + i->imm, n);
 }
 #define JCC_SLOW(k, n)                                                                                                 \
-    COLD FN(jcc_slow##n) { jcc_slow(c, i, n); }
+    COLD FN_PLAIN(jcc_slow##n) { jcc_slow(c, i, n); }
 SIZES(JCC_SLOW, x)
 #define CONDITIONS(f, n)                                                                                               \
     f(0, n) f(1, n) f(2, n) f(3, n) f(4, n) f(5, n) f(6, n) f(7, n) f(8, n) f(9, n) f(10, n) f(11, n) f(12, n)         \
         f(13, n) f(14, n) f(15, n)
 #define JCC(cc, n)                                                                                                     \
-    FN(jcc_##cc##_##n)                                                                                                 \
+    FN_PLAIN(jcc_##cc##_##n)                                                                                           \
     {                                                                                                                  \
         bool slow = false, taken = flags_cond_fast(c, cc, &slow);                                                      \
         if (unlikely(slow)) return jcc_slow##n(c, i);                                                                  \
@@ -71,11 +71,11 @@ XALIAS(JCC_Jb, JCC_Jz)
         c->gpr[R_RSP] = sp;                                                                                            \
         c->gpr[R_RIP] = rip;                                                                                           \
     }                                                                                                                  \
-    FN(jmp_j##n) { jump_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                          \
-    FN(jmp_r##n) { jump_fast##n(c, c->gpr[i->rm]); }                                                                   \
+    FN_PLAIN(jmp_j##n) { jump_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                    \
+    FN_PLAIN(jmp_r##n) { jump_fast##n(c, c->gpr[i->rm]); }                                                             \
     FN_LOAD(jmp_m##n, n, jump_fast##n(c, v))                                                                           \
-    FN(call_j##n) { call_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                         \
-    FN(call_r##n) { call_fast##n(c, c->gpr[i->rm]); }                                                                  \
+    FN_PLAIN(call_j##n) { call_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                   \
+    FN_PLAIN(call_r##n) { call_fast##n(c, c->gpr[i->rm]); }                                                            \
     FN_LOAD(call_m##n, n, call_fast##n(c, v))                                                                          \
     COLD static void ret_slow##n(struct cpu *c, unsigned bytes)                                                        \
     {                                                                                                                  \
@@ -92,8 +92,8 @@ XALIAS(JCC_Jb, JCC_Jz)
         c->gpr[R_RSP] = sp_add(c, n + bytes, n);                                                                       \
         c->gpr[R_RIP] = rip;                                                                                           \
     }                                                                                                                  \
-    FN(ret_##n) { ret_fast##n(c, 0); }                                                                                 \
-    FN(ret_i##n) { ret_fast##n(c, (u16)i->imm); }
+    FN_PLAIN(ret_##n) { ret_fast##n(c, 0); }                                                                           \
+    FN_PLAIN(ret_i##n) { ret_fast##n(c, (u16)i->imm); }
 SIZES(JUMP_FORMS, x)
 XPICK(JMP_Jz) { return BYSIZE(jmp_j); }
 XPICK(JMP_Jb) { return BYSIZE(jmp_j); }

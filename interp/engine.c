@@ -23,7 +23,7 @@ struct engine {
     const struct insn *first; // of the block that runs: cur - first instructions are done
     const struct insn *last;  // the one that runs with RIP behind it
     u64 rip;                  // of first
-    struct insn alone;        // an instruction that is not cached (step, MMIO, faults in fetch)
+    struct insn alone[2];     // an instruction that is not cached (step, MMIO, faults in fetch), and a stop
     u64 decoded, lookups;
     struct jump jump[JUMP_CACHE];
 };
@@ -44,7 +44,8 @@ static void engine_destroy(struct cpu *c)
 static u64 engine_progress(struct cpu *c)
 {
     struct engine *e = c->engine_data;
-    return e && c->cur ? (u64)(c->cur - e->first) : 0;
+    if (!e || !c->cur) return 0;
+    return c->cur - e->first - (c->cur == e->last && e->last != e->first); // a stop lies before the last one
 }
 
 // Address of the i-th instruction of the block that runs.
@@ -157,6 +158,21 @@ static void rebase(struct iblock *t)
     }
 }
 
+// A stop before the last instruction, which needs RIP, and one behind it.
+static void place_stops(struct iblock *t)
+{
+    unsigned n = t->n;
+    if (n > 1) {
+        t->insn[n] = t->insn[n - 1];
+        memset(&t->insn[n - 1], 0, sizeof t->insn[0]);
+        t->insn[n - 1].exec = interp_stop;
+        n++;
+    }
+    memset(&t->insn[n], 0, sizeof t->insn[0]);
+    t->insn[n].exec = interp_stop;
+    t->slots = n + 1;
+}
+
 // Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
 static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
 {
@@ -165,7 +181,7 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
     u8 *host;
     tlb_fetch(c, lin, &host);
     if (!host) return NULL;
-    struct iblock *t = code_alloc(e->code, c->bus, BLOCK_MAX);
+    struct iblock *t = code_alloc(e->code, c->bus, BLOCK_MAX + 2);
     unsigned page_room = PAGE_SIZE - (pa & 0xfff), at = 0;
     t->pa = pa;
     t->mode = c->mode & KEY_MODE;
@@ -193,6 +209,7 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
         e->decoded++;
     }
     t->bytes = at;
+    place_stops(t);
     code_insert(e->code, c->bus, t);
     return t->mode == MODE_DEAD ? NULL : t;
 }
@@ -231,11 +248,12 @@ static void run_alone(struct cpu *c)
 {
     struct engine *e = c->engine_data;
     u64 rip = c->gpr[R_RIP];
-    decode_slowly(c, rip, &e->alone);
+    decode_slowly(c, rip, e->alone);
+    e->alone[1].exec = interp_stop;
     e->rip = rip;
-    e->first = e->last = c->cur = &e->alone;
-    c->gpr[R_RIP] = rip + e->alone.len;
-    e->alone.exec(c, &e->alone);
+    e->first = e->last = c->cur = e->alone;
+    c->gpr[R_RIP] = rip + e->alone[0].len;
+    e->alone[0].exec(c, e->alone);
     retire(c, 1);
 }
 
@@ -260,23 +278,28 @@ static void engine_run(struct cpu *c)
             run_alone(c);
             continue;
         }
-        const struct insn *i = t->insn, *last = i + t->n - 1, *end = last;
+        if (unlikely(t->n > left)) { // the end of the slice lies inside
+            run_alone(c);
+            continue;
+        }
+        const struct insn *i = t->insn, *stop = i + t->n - 1;
         e->first = i;
-        e->last = last;
         e->rip = rip;
-        if (unlikely(t->n > left)) end = i + left, last = NULL; // not even if only the last one is left over
-        for (; i < end; i++) {
+        e->last = t->n > 1 ? stop + 1 : i;
+        while (i < stop) { // functions run on into each other; some return after one instruction
             c->cur = i;
             i->exec(c, i);
+            i = c->cur;
+            if (i == stop) break;
+            i++;
             if (unlikely(c->attn & mask)) break;
         }
-        if (unlikely(i != last)) { // left in the middle: attention, or the end of the slice
-            if (i < end) i++;
+        if (unlikely(c->attn & mask)) { // attention in the middle
             c->gpr[R_RIP] = rip_of(e, i);
             retire(c, i - e->first);
             continue;
         }
-        c->cur = i;
+        i = c->cur = e->last;
         c->gpr[R_RIP] = rip + t->bytes;
         i->exec(c, i);
         retire(c, t->n);

@@ -30,8 +30,18 @@ typedef xfn *xpick(const struct insn *i);
 #define XSIZES(name, fn)                                                                                               \
     xfn *xp_##name(const struct insn *i) { return i->osz == 2 ? fn##16 : i->osz == 4 ? fn##32 : fn##64; }
 
-// The function for a decoded instruction.
+// The function for a decoded instruction. What it is called with is an element of an array: many functions end by
+// jumping to the next element's (insn_next), so the last one is followed by an instruction whose exec is interp_stop.
 xfn *interp_pick(const struct insn *i);
+xfn interp_stop;
+// Threaded code: on to the next instruction, unless something asks for attention. A tail call.
+INLINE void insn_next(struct cpu *c, const struct insn *i)
+{
+    if (unlikely(c->attn)) return;
+    i++;
+    c->cur = i;
+    i->exec(c, i);
+}
 extern const struct cpu_engine interp_engine;
 
 // Effective address of the memory operand, cut to the address size.

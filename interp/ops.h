@@ -5,7 +5,16 @@
 #include "cpu/seg.h"
 #include "interp/interp.h"
 
-#define FN(name) static void name(struct cpu *c, const struct insn *i)
+// A function that goes on to the next instruction by itself (insn_next): FN(name) { … } may return early.
+#define FN(name)                                                                                                       \
+    INLINE void name##_do(struct cpu *c, const struct insn *i);                                                        \
+    static void name(struct cpu *c, const struct insn *i)                                                              \
+    {                                                                                                                  \
+        name##_do(c, i);                                                                                               \
+        insn_next(c, i);                                                                                               \
+    }                                                                                                                  \
+    INLINE void name##_do(struct cpu *c, const struct insn *i)
+#define FN_PLAIN(name) static void name(struct cpu *c, const struct insn *i)
 // The function of fn2, fn4, fn8 for the instruction's operand size.
 #define BYSIZE(fn)      (i->osz == 2 ? fn##2 : i->osz == 4 ? fn##4 : fn##8)
 #define SIZES(fn, name) fn(name, 2) fn(name, 4) fn(name, 8)
@@ -44,61 +53,69 @@ INLINE u64 flat_ea(const struct cpu *c, const struct insn *i)
 #define BYTE_MEM(fn)   (ea_flat(i) ? fn##_f : fn)
 // v is the value of the memory operand.
 #define FN_LOAD(name, n, ...)                                                                                          \
-    COLD FN(name##_slow)                                                                                               \
+    COLD FN_PLAIN(name##_slow)                                                                                         \
     {                                                                                                                  \
         u64 v = access_load_slow(c, i->seg, insn_ea(c, i), n);                                                         \
         __VA_ARGS__;                                                                                                   \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN(name)                                                                                                           \
+    FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         void *p = access_host_rd(c, i->seg, insn_ea(c, i), n);                                                         \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         u64 v = ld_size(p, n);                                                                                         \
         __VA_ARGS__;                                                                                                   \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN(name##_f)                                                                                                       \
+    FN_PLAIN(name##_f)                                                                                                 \
     {                                                                                                                  \
         void *p = tlb_host(c->tlb->rd, flat_ea(c, i), n);                                                              \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         u64 v = ld_size(p, n);                                                                                         \
         __VA_ARGS__;                                                                                                   \
+        insn_next(c, i);                                                                                               \
     }
 // Stores `value`.
 #define FN_STORE(name, n, value)                                                                                       \
-    COLD FN(name##_slow) { access_store_slow(c, i->seg, insn_ea(c, i), value, n); }                                    \
-    FN(name)                                                                                                           \
+    COLD FN_PLAIN(name##_slow) { access_store_slow(c, i->seg, insn_ea(c, i), value, n), insn_next(c, i); }             \
+    FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         void *p = access_host_wr(c, i->seg, insn_ea(c, i), n);                                                         \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         st_size(p, value, n);                                                                                          \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN(name##_f)                                                                                                       \
+    FN_PLAIN(name##_f)                                                                                                 \
     {                                                                                                                  \
         void *p = tlb_host(c->tlb->wr, flat_ea(c, i), n);                                                              \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         st_size(p, value, n);                                                                                          \
+        insn_next(c, i);                                                                                               \
     }
 // Replaces the value v by `result`.
 #define FN_RMW(name, n, result)                                                                                        \
-    COLD FN(name##_slow)                                                                                               \
+    COLD FN_PLAIN(name##_slow)                                                                                         \
     {                                                                                                                  \
         struct rmw p;                                                                                                  \
         u64 v = rmw_load(c, i->seg, insn_ea(c, i), n, &p);                                                             \
         rmw_store(c, &p, result, n);                                                                                   \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN(name)                                                                                                           \
+    FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         void *p = access_host_wr(c, i->seg, insn_ea(c, i), n);                                                         \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         u64 v = ld_size(p, n);                                                                                         \
         st_size(p, result, n);                                                                                         \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN(name##_f)                                                                                                       \
+    FN_PLAIN(name##_f)                                                                                                 \
     {                                                                                                                  \
         void *p = tlb_host(c->tlb->wr, flat_ea(c, i), n);                                                              \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         u64 v = ld_size(p, n);                                                                                         \
         st_size(p, result, n);                                                                                         \
+        insn_next(c, i);                                                                                               \
     }
 // Operand E, where forms are not told apart by function.
 INLINE u64 ld_e(struct cpu *c, const struct insn *i, unsigned n)
@@ -168,28 +185,31 @@ INLINE void *stack_host_wr(struct cpu *c, u64 sp, unsigned n)
 }
 // Like FN_LOAD and FN_STORE.
 #define FN_PUSH(name, n, value)                                                                                        \
-    COLD FN(name##_slow) { push(c, value, n); }                                                                        \
-    FN(name)                                                                                                           \
+    COLD FN_PLAIN(name##_slow) { push(c, value, n), insn_next(c, i); }                                                 \
+    FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         u64 sp = sp_add(c, -(i64)n, n);                                                                                \
         void *p = stack_host_wr(c, sp, n);                                                                             \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         st_size(p, value, n);                                                                                          \
         c->gpr[R_RSP] = sp;                                                                                            \
+        insn_next(c, i);                                                                                               \
     }
 #define FN_POP(name, n, ...)                                                                                           \
-    COLD FN(name##_slow)                                                                                               \
+    COLD FN_PLAIN(name##_slow)                                                                                         \
     {                                                                                                                  \
         u64 v = pop(c, n);                                                                                             \
         __VA_ARGS__;                                                                                                   \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN(name)                                                                                                           \
+    FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         void *p = stack_host_rd(c, c->gpr[R_RSP], n);                                                                  \
         if (unlikely(!p)) return name##_slow(c, i);                                                                    \
         u64 v = ld_size(p, n);                                                                                         \
         c->gpr[R_RSP] = sp_add(c, n, n);                                                                               \
         __VA_ARGS__;                                                                                                   \
+        insn_next(c, i);                                                                                               \
     }
 
 // ---- near jumps. Returns the target cut to the operand size; #GP(0) if it is outside the code segment or not

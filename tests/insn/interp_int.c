@@ -180,6 +180,14 @@ static bool make(const struct insn_row *row, bool code32, struct bytes *out)
     return true;
 }
 
+// Functions run on into the next instruction: a stop follows.
+static void run_one(struct cpu *c, const struct insn *i)
+{
+    struct insn v[2] = {*i, {.exec = interp_stop}};
+    c->cur = v;
+    interp_pick(v)(c, v);
+}
+
 // ---- one case
 struct outcome {
     struct native_state s;
@@ -212,7 +220,7 @@ static void run_interp(struct outcome *o, struct insn *i)
     c->fault = &jb;
     c->cur = i;
     if (!setjmp(jb))
-        interp_pick(i)(c, i);
+        run_one(c, i);
     else
         c->gpr[R_RIP] -= i->len;
     o->fault = fault_of(c->exc);
@@ -454,7 +462,7 @@ static bool rep_yields(bool down, u8 opcode)
         c->rep_pending = false;
         c->attn = ATTN_EXIT;
         c->gpr[R_RIP] = NATIVE_INSN + 2;
-        interp_pick (&i)(c, &i);
+        run_one(c, &i);
         u64 done = n - c->gpr[R_RCX];
         if (left - c->gpr[R_RCX] > 4096) return false; // bounded work between two looks at events
         if (c->gpr[R_RDI] != (down ? to + n - 1 - done : to + done)) return false;

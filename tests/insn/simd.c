@@ -290,6 +290,14 @@ static void guest_init(void)
     sigaction(SIGILL, &sa, NULL);
 }
 
+// Functions run on into the next instruction: a stop follows.
+static void run_one(struct cpu *c, const struct insn *i)
+{
+    struct insn v[2] = {*i, {.exec = interp_stop}};
+    c->cur = v;
+    picks[i->op](v)(c, v);
+}
+
 static int guest_run(struct machine *m, const struct insn *i)
 {
     struct cpu *c = guest;
@@ -308,7 +316,7 @@ static int guest_run(struct machine *m, const struct insn *i)
     c->exc = -1;
     c->cur = i;
     c->fault = &jb;
-    if (!setjmp(jb)) picks[i->op](i)(c, i);
+    if (!setjmp(jb)) run_one(c, i);
     c->cur = NULL;
     for (int n = 0; n < 16; n++) {
         m->gpr[n] = c->gpr[n];
@@ -537,7 +545,7 @@ static int run_with(const char *bytes, unsigned len, u64 cr0, u64 cr4, u16 fsw)
     c->exc = -1;
     c->cur = &i;
     c->fault = &jb;
-    if (!setjmp(jb)) picks[i.op] (&i)(c, &i);
+    if (!setjmp(jb)) run_one(c, &i);
     c->cur = NULL;
     return c->exc;
 }
@@ -584,7 +592,7 @@ static void unmasked_without_osxmmexcpt(void)
         c->exc = -1;
         c->cur = &i;
         c->fault = &jb;
-        if (!setjmp(jb)) picks[i.op] (&i)(c, &i);
+        if (!setjmp(jb)) run_one(c, &i);
         c->cur = NULL;
         CHECK_EQ(c->exc, k ? EXC_XM : EXC_UD);
         CHECK_EQ(c->mxcsr, 0x1f01);

@@ -94,6 +94,14 @@ static struct cpu *new_cpu(void)
     return c;
 }
 
+// Functions run on into the next instruction: a stop follows.
+static void run_one(struct cpu *c, const struct insn *i)
+{
+    struct insn v[2] = {*i, {.exec = interp_stop}};
+    c->cur = v;
+    picks[i->op](v)(c, v);
+}
+
 // Runs one instruction at `at`; returns false if the bytes are none of the x87's rows. `raised` tells of faults.
 static bool run_at(struct cpu *c, u64 at, const u8 *bytes, unsigned n)
 {
@@ -103,7 +111,7 @@ static bool run_at(struct cpu *c, u64 at, const u8 *bytes, unsigned n)
     if (decode(dec, bytes, n, c->mode & MODE_CODE, &in) != DECODE_OK || !picks[in.op]) return false;
     c->gpr[R_RIP] = at + in.len;
     c->fault = &env;
-    if (!setjmp(env)) picks[in.op] (&in)(c, &in);
+    if (!setjmp(env)) run_one(c, &in);
     return true;
 }
 static bool run(struct cpu *c, const u8 *bytes, unsigned n) { return run_at(c, CODE_AT, bytes, n); }
