@@ -359,10 +359,10 @@ void far_ret(struct cpu *c, unsigned opsize, u16 pop_bytes)
     ret_check_cs(c, &t);
     if (!t.outer) {
         check_ip(c, &t.csd, t.ip);
-        // the stack pointer moves by the size of the stack that RET found
+        // The stack pointer moves when CS is loaded: where RET leads into 64-bit code processors add to all of RSP.
         seg_touch(c, t.cs, &t.csd);
-        stack_add(c, 2 * opsize + pop_bytes);
         ret_commit(c, &t, 0);
+        stack_add(c, 2 * opsize + pop_bytes);
         return;
     }
     t.sp = stack_peek(c, 2 * opsize + pop_bytes, opsize);
@@ -484,9 +484,9 @@ void far_iret(struct cpu *c, unsigned opsize)
     } else {
         check_ip(c, &t.csd, t.ip);
         seg_touch(c, t.cs, &t.csd);
-        stack_add(c, 3 * opsize);
     }
     ret_commit(c, &t, 0);
+    if (!t.load_ss) stack_add(c, 3 * opsize); // by the size of the mode that it leads to, as RET does
     sys_set_eflags(c, fl, mask);
 }
 
@@ -562,8 +562,9 @@ void far_sysenter(struct cpu *c)
 
 void far_sysexit(struct cpu *c, unsigned opsize)
 {
+    if (c->cpl != 0) cpu_raise_err(c, EXC_GP, 0); // before #UD on AMD's processors
     if (cpu_lma(c) && is_amd(c)) cpu_raise(c, EXC_UD);
-    if (cpu_real(c) || sel_null(c->sysenter_cs) || c->cpl != 0) cpu_raise_err(c, EXC_GP, 0);
+    if (cpu_real(c) || sel_null(c->sysenter_cs)) cpu_raise_err(c, EXC_GP, 0);
     u64 rip = c->gpr[R_RDX], rsp = c->gpr[R_RCX];
     bool to64 = opsize == 8;
     if (to64 && (!lin_canonical(rip) || !lin_canonical(rsp))) cpu_raise_err(c, EXC_GP, 0);

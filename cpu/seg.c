@@ -325,7 +325,7 @@ bool seg_lar(struct cpu *c, u16 sel, u32 *rights)
 {
     struct desc d;
     if (!inspect(c, sel, &d, cpu_lma(c) ? LAR_LONG : LAR_LEGACY)) return false;
-    *rights = d.hi & 0x00f0ff00;
+    *rights = d.hi & 0x00ffff00; // bits 16-19 undefined (SDM): processors leave the limit's there
     return true;
 }
 

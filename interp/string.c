@@ -191,6 +191,7 @@ INLINE void ins(struct cpu *c, const struct insn *i, unsigned n)
 INLINE void rep_ins(struct cpu *c, const struct insn *i, unsigned n)
 {
     u64 work = 0, count;
+    check_port(c, n); // with a count of 0 too, as processors have it
     while ((count = index_of(c, i, R_RCX))) {
         ins(c, i, n);
         count_down(c, i, 1);
@@ -207,6 +208,7 @@ INLINE void outs(struct cpu *c, const struct insn *i, unsigned n)
 INLINE void rep_outs(struct cpu *c, const struct insn *i, unsigned n)
 {
     u64 work = 0, count;
+    check_port(c, n); // with a count of 0 too, as processors have it
     while ((count = index_of(c, i, R_RCX))) {
         outs(c, i, n);
         count_down(c, i, 1);

@@ -89,16 +89,15 @@ X(STI)
 }
 X(CLD) { c->eflags &= ~(u32)FL_DF; }
 X(STD) { c->eflags |= FL_DF; }
+// #UD, not #GP, outside CPL 0 (virtual-8086 mode included); real mode has them (SDM CLAC, STAC).
 X(CLAC)
 {
-    check_protected(c);
-    check_cpl0(c);
+    if (c->cpl) cpu_raise(c, EXC_UD);
     sys_set_eflags(c, 0, FL_AC);
 }
 X(STAC)
 {
-    check_protected(c);
-    check_cpl0(c);
+    if (c->cpl) cpu_raise(c, EXC_UD);
     sys_set_eflags(c, FL_AC, FL_AC);
 }
 
