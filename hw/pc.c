@@ -89,7 +89,17 @@ static u64 lapic_tsc_when(void *owner, unsigned n, u64 tsc)
 }
 
 // CPUs to the board.
-static int pin_inta(void *owner, unsigned n) { return lapics_inta(((struct pc *)owner)->lapic, n); }
+static int pin_inta(void *owner, unsigned n)
+{
+    struct pc *p = owner;
+    return model_has(p->model, FEAT_APIC) ? lapics_inta(p->lapic, n) : i8259_ack(p->pic);
+}
+// A CPU without local APIC has the 8259s' INTR on its own pin.
+static void pic_to_cpu(void *owner, int n, int level)
+{
+    struct pc *p = owner;
+    if (p->m.ncpus) cpu_set_intr(p->m.cpu[0], level); // the chip's constructor drives the line before there is a CPU
+}
 static bool pin_rdmsr(void *owner, unsigned n, u32 msr, u64 *v)
 {
     return lapics_rdmsr(((struct pc *)owner)->lapic, n, msr, v);
@@ -100,7 +110,10 @@ static bool pin_wrmsr(void *owner, unsigned n, u32 msr, u64 v)
 }
 static u8 pin_get_tpr(void *owner, unsigned n) { return lapics_get_cr8(((struct pc *)owner)->lapic, n); }
 static void pin_set_tpr(void *owner, unsigned n, u8 v) { lapics_set_cr8(((struct pc *)owner)->lapic, n, v); }
+// FERR# sets the latch behind IRQ 13; a write to port F0h clears it (AT Technical Reference, "Coprocessor").
 static void pin_ferr(void *owner, unsigned n, int level) { irq_set(&((struct pc *)owner)->isa_irq[13], level); }
+static void ferr_write(void *dev, u64 off, u64 val, unsigned size) { irq_set(&((struct pc *)dev)->isa_irq[13], 0); }
+static const struct io_ops ferr_ops = {.write = ferr_write};
 static u64 pin_tsc(void *owner, unsigned n) { return raw_tsc(owner); }
 static void pin_triple_fault(void *owner, unsigned n)
 {
@@ -311,6 +324,20 @@ static bool make_vga(struct pc *p, const struct pc_config *cfg, struct err *e)
     return p->vga != NULL;
 }
 
+static void make_ports(struct pc *p, const struct pc_config *cfg)
+{
+    struct bus *b = &p->m.bus;
+    static const u16 com[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8}, lpt[3] = {0x378, 0x278, 0x3bc};
+    static const u8 com_irq[4] = {4, 3, 4, 3}, lpt_irq[3] = {7, 5, 7};
+    for (int n = 0; n < 4; n++)
+        if (cfg->serial[n]) uart16550_new(b, "serial", com[n], &p->isa_irq[com_irq[n]], cfg->serial[n]);
+    for (int n = 0; n < 3; n++)
+        if (cfg->parallel[n]) parallel_new(b, "parallel", lpt[n], &p->isa_irq[lpt_irq[n]], cfg->parallel[n]);
+
+    if (cfg->debugcon) debugcon_new(b, 0x402, 0xe9, cfg->debugcon);
+    if (cfg->e9) debugcon_new(b, 0xe9, 0xe9, cfg->e9);
+}
+
 struct pc *pc_new(const struct pc_config *cfg, struct err *e)
 {
     struct pc *p = xalloc(sizeof *p);
@@ -334,7 +361,9 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
                             .eoi = lapic_eoi};
     p->lapic = lapics_new(b, cfg->cpus, model_has(cfg->model, FEAT_X2APIC), lp);
     p->ioapic = ioapic_new(b, 0xfec00000, 0, (struct apic_bus){lapics_send, p->lapic});
-    p->pic = i8259_new(b, lapics_pic_line(p->lapic));
+    bool apic = model_has(cfg->model, FEAT_APIC);
+    p->pic = i8259_new(b, apic ? lapics_pic_line(p->lapic) : (struct irq){pic_to_cpu, p, 0});
+    bus_map_port(b, 0xf0, 2, &ferr_ops, p, "ferr");
     struct irq gsi[HPET_GSIS], legacy[2] = {p->isa_irq[0], p->isa_irq[8]};
     for (int n = 0; n < HPET_GSIS; n++) gsi[n] = ioapic_line(p->ioapic, n);
     p->hpet = hpet_new(b, 0xfed00000, 0xff0104, gsi, legacy); // timers to I/O APIC pins 2, 8 and 16-23, as QEMU's PC
@@ -347,16 +376,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
     i8042_new(b, &p->isa_irq[1], &p->isa_irq[12], &(struct irq){a20_line, p, 0}, &p->input);
     p->fw = fw_cfg_new(b);
 
-    static const u16 com[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8}, lpt[3] = {0x378, 0x278, 0x3bc};
-    static const u8 com_irq[4] = {4, 3, 4, 3}, lpt_irq[3] = {7, 5, 7};
-    for (int n = 0; n < 4; n++)
-        if (cfg->serial[n]) uart16550_new(b, "serial", com[n], &p->isa_irq[com_irq[n]], cfg->serial[n]);
-    for (int n = 0; n < 3; n++)
-        if (cfg->parallel[n]) parallel_new(b, "parallel", lpt[n], &p->isa_irq[lpt_irq[n]], cfg->parallel[n]);
-
-    if (cfg->debugcon) debugcon_new(b, 0x402, 0xe9, cfg->debugcon);
-    if (cfg->e9) debugcon_new(b, 0xe9, 0xe9, cfg->e9);
-
+    make_ports(p, cfg);
     if (!cfg->no_floppy) {
         struct floppy_unit fd[2] = {{FLOPPY_AUTO, cfg->floppy[0]},
                                     {cfg->floppy[1] ? FLOPPY_AUTO : FLOPPY_NONE, cfg->floppy[1]}};
