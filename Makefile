@@ -1,5 +1,5 @@
 # doppel: the build. `make help` lists what there is.
-# Variables: BUILD=dir (default build), CC=gcc|clang, MODE=release|debug|asan|ubsan|tsan, V=1 shows commands.
+# Variables: BUILD=dir (default build), CC=gcc|clang, MODE=release|debug|asan|ubsan|tsan|coverage, V=1 shows commands.
 BUILD ?= build
 MODE ?= release
 -include $(BUILD)/config.mk
@@ -12,9 +12,10 @@ OPT_release := -O2 -g
 OPT_debug := -O0 -g -DDEBUG
 OPT_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined -DDEBUG
 OPT_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined -DDEBUG
+OPT_coverage := -O0 -g --coverage
 OPT_tsan := -O1 -g -fsanitize=thread -DDEBUG
 ifeq ($(OPT_$(MODE)),)
-$(error MODE=$(MODE) is not one of release debug asan ubsan tsan)
+$(error MODE=$(MODE) is not one of release debug asan ubsan tsan coverage)
 endif
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen -fno-strict-aliasing -fwrapv -fno-common -fno-math-errno \
 	-ffp-contract=off -DFIRMWARE_PATH='"$(CFG_FIRMWARE)"' $(WARN) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
@@ -29,7 +30,7 @@ LIBOBJ := $(filter-out $(BUILD)/ui/main.o,$(OBJ))
 # Each tests/{dev,insn,ir}/X.c with a main() is a test program, linked with all of doppel but ui/main; files named
 # in TESTLIB are shared by several.
 TESTLIB := $(wildcard tests/insn/native*.c tests/insn/lib*.c tests/dev/lib*.c)
-TESTSRC := $(filter-out $(TESTLIB),$(wildcard tests/dev/*.c tests/insn/*.c tests/ir/*.c))
+TESTSRC := $(filter-out $(TESTLIB),$(wildcard tests/dev/*.c tests/insn/*.c tests/ir/*.c tests/fuzz/*.c))
 TESTBIN := $(TESTSRC:%.c=$(BUILD)/%)
 TESTLIBOBJ := $(TESTLIB:%.c=$(BUILD)/%.o)
 
@@ -62,6 +63,21 @@ check-boot: all
 	tests/run --build=$(BUILD) boot
 check-long: all tests
 	tests/run --build=$(BUILD) quick boot long
+# libFuzzer programs in build-fuzz/fuzz, SECONDS of each (default 60); new inputs stay in build-fuzz/corpus.
+SECONDS ?= 60
+fuzz:
+	$(MAKE) BUILD=build-fuzz CC=clang CFLAGS="-fsanitize=fuzzer-no-link,address,undefined -O1" all
+	@for t in $(notdir $(basename $(wildcard tests/fuzz/*.c))); do \
+	    mkdir -p build-fuzz/fuzz build-fuzz/corpus/$$t; \
+	    clang $(CFLAGS_ALL) -DFUZZ_ENGINE -fsanitize=fuzzer,address,undefined -O1 -o build-fuzz/fuzz/$$t tests/fuzz/$$t.c \
+	        build-fuzz/libdoppel.a $(LIBS_ALL) || exit 1; \
+	    build-fuzz/fuzz/$$t -max_total_time=$(SECONDS) -max_len=4096 -detect_leaks=0 build-fuzz/corpus/$$t || exit 1; \
+	done
+# Lines of cpu/ interp/ hw/ mem/ that the quick tests reach (gcov), and rows of insn.def by suite.
+coverage:
+	$(MAKE) BUILD=build-coverage MODE=coverage all tests
+	-tests/run --build=build-coverage quick
+	tests/insn/coverage build-coverage
 bench: all
 	tests/guests/deps boot
 	tests/bench/run --build=$(BUILD)
@@ -83,8 +99,9 @@ help:
 	@echo "make check        quick tests                  make check-boot  boot real systems (many minutes)"
 	@echo "make check-long   everything                   make bench       side by side with Bochs and QEMU"
 	@echo "make deps         install Debian packages      make install     to $(CFG_PREFIX)"
+	@echo "make fuzz         libFuzzer on every target     make coverage    lines and rows reached"
 	@echo "make format       clang-format                 make clean"
 	@echo "MODE=asan BUILD=build-asan, CC=clang BUILD=build-clang … make variants beside each other"
-.PHONY: all tests check check-boot check-long bench demo deps format install clean help
+.PHONY: all tests fuzz coverage check check-boot check-long bench demo deps format install clean help
 .SECONDARY:
 -include $(OBJ:.o=.d) $(TESTBIN:=.d) $(TESTLIBOBJ:.o=.d)

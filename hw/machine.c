@@ -216,10 +216,11 @@ enum machine_stop machine_run(struct machine *m, u64 ns)
             if (m->ncpus > 1) clock_run(&m->bus.clock);
         }
         if (!any && !m->requests && !m->exiting && !m->pause) {
-            if (!idle(m)) return MACHINE_IDLE;
-            continue;
+            if (!idle(m))
+                return MACHINE_IDLE; // else time was moved on: a sleeping guest too must leave the loop in time
+        } else {
+            m->idle_since = 0;
         }
-        m->idle_since = 0;
         if (host_now(m) >= end) {
             clock_run(&m->bus.clock);
             return serve_requests(m, &why) ? why : MACHINE_BUSY;
