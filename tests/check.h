@@ -48,6 +48,19 @@ static UNUSED struct check_ctx check_ctx;
         return;                                                                                                        \
     } while (0)
 
+// ROWS=1: names each thing once that a real processor was asked about, for tests/insn/coverage.
+static UNUSED void check_row(const char *name)
+{
+    static const char *seen[2048];
+    static unsigned n;
+    static int on = -1;
+    if (on < 0) on = getenv("ROWS") != NULL;
+    if (!on) return;
+    for (unsigned k = 0; k < n; k++)
+        if (seen[k] == name) return;
+    if (n < 2048) seen[n++] = name;
+    printf("# row %s\n", name);
+}
 struct check_test {
     const char *name;
     void (*fn)(void);

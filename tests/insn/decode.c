@@ -627,6 +627,7 @@ int main(int argc, char **argv)
                           row_cases[op], row_why[op]);
         if (op && !row_cases[op]) bad++, printf("not ok decode_%s: never met\n", insn_rows[op].name);
         rows += op && row_cases[op];
+        if (op && row_cases[op]) check_row(insn_rows[op].name);
     }
     for (unsigned k = 0; k < ARRAY_LEN(excuses); k++)
         printf("# %8" PRIu64 " explained: %s / %s: %s\n", excused[k], excuses[k].row, excuses[k].cap,

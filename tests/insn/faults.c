@@ -232,6 +232,7 @@ static bool one(const u8 *b, bool code64, bool user, const char *pattern)
     }
     if (!touched) return false;
     rows_run[i.op]++;
+    check_row(insn_rows[i.op].name);
     for (unsigned k = 0; k < PAGES; k++)
         for (unsigned kind = 0; kind < 2; kind++) { // 0: absent, 1: read-only
             if (!((kind ? written : touched) >> k & 1)) continue;

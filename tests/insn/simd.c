@@ -385,6 +385,7 @@ static bool one(const struct insn_row *row, const struct form *f, const struct s
     u8 want_mem[64], got_mem[64];
     struct insn i;
     enum decode_status st = decode(decoder, f->bytes, f->len, MODE_64, &i);
+    check_row(row->name);
     if (st != DECODE_OK || i.len != f->len || strcmp(insn_rows[i.op].name, row->name)) {
         printf("# %s: decodes to %d %s\n", row->name, st, st == DECODE_OK ? insn_rows[i.op].name : "");
         return false;

@@ -109,6 +109,7 @@ static bool run_at(struct cpu *c, u64 at, const u8 *bytes, unsigned n)
     jmp_buf env;
     raised = -1;
     if (decode(dec, bytes, n, c->mode & MODE_CODE, &in) != DECODE_OK || !picks[in.op]) return false;
+    check_row(insn_rows[in.op].name);
     c->gpr[R_RIP] = at + in.len;
     c->fault = &env;
     if (!setjmp(env)) run_one(c, &in);
