@@ -226,6 +226,15 @@ static const struct prop drive_props[] = {
     {"read-only", PROP_SWITCH, offsetof(struct drive, readonly), .help = "the same"},
     {"id", PROP_STR, offsetof(struct drive, id), "NAME", .help = "what -device …,drive= and the monitor call it"},
     {"serial", PROP_STR, offsetof(struct drive, serial), "TEXT", .help = "serial number that the guest sees"},
+    // QEMU's tuning of host I/O: scripts name it, and here it changes nothing that a guest or a user could see.
+    {"cache", PROP_STR, offsetof(struct drive, tuning), "MODE",
+     .help = "accepted, no effect: images are read and written directly"},
+    {"aio", PROP_STR, offsetof(struct drive, tuning), "KIND", .help = "accepted, no effect"},
+    {"discard", PROP_STR, offsetof(struct drive, tuning), "MODE", .help = "accepted, no effect"},
+    {"detect-zeroes", PROP_STR, offsetof(struct drive, tuning), "MODE", .help = "accepted, no effect"},
+    {"werror", PROP_ENUM, offsetof(struct drive, on_error), "report|enospc",
+     .help = "a failed write is the guest's error in any case"},
+    {"rerror", PROP_ENUM, offsetof(struct drive, on_error), "report", .help = "a failed read is the guest's error"},
 };
 
 struct drive *setup_drive(struct setup *s, struct err *e)

@@ -8,6 +8,8 @@
 enum { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_NONE };
 struct drive {
     char *file, *format, *id, *serial, *model;
+    char *tuning; // of host I/O: not used
+    int on_error;
     int iface, media; // DRIVE_IDE …; 0 disk, 1 CD-ROM
     u64 index, bus, unit;
     i8 snapshot, readonly;
