@@ -25,7 +25,9 @@ static UNUSED struct pc *fuzz_pc(void)
         floppy = strdup(fuzz_file("floppy", image, 737280));
     }
     struct err e = {0};
-    struct cpu_model *model = cpuid_model_parse("max", &e);
+    static struct cpu_model *model; // one at a time, like the pc
+    free(model);
+    model = cpuid_model_parse("max", &e);
     struct disk_opts hd = {.file = disk, .format = "raw", .snapshot = true};
     struct disk_opts cd = {.file = disk, .format = "raw", .readonly = true, .cdrom = true};
     struct disk_opts fd = {.file = floppy, .format = "raw", .snapshot = true};
