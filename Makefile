@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # doppel: the build. `make help` lists what there is.
 # Variables: BUILD=dir (default build), CC=gcc|clang, MODE=release|debug|asan|ubsan|tsan|coverage, V=1 shows commands.
 BUILD ?= build

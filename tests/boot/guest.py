@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One guest in one emulator process, driven as a person would: serial text, keys, the monitor, the screen's text."""
 import os, re, select, shutil, signal, socket, subprocess, tempfile, threading, time
 

@@ -595,14 +595,17 @@ HOST_SSE2(host_cvtsi2sd64, u64, "movq %%xmm1, %%rax\n\txorps %%xmm0, %%xmm0\n\tc
 #define ROUND_OP(n)                                                                                                    \
     HOST_SSE2(host_roundss##n, u32, "roundss $" #n ", %%xmm1, %%xmm0")                                                 \
     HOST_SSE2(host_roundsd##n, u64, "roundsd $" #n ", %%xmm1, %%xmm0")
+// clang-format off: these end without a semicolon
 ROUND_OP(0)
 ROUND_OP(1)
 ROUND_OP(2)
 ROUND_OP(3)
 ROUND_OP(4)
-ROUND_OP(8) ROUND_OP(12)
+ROUND_OP(8)
+ROUND_OP(12)
+// clang-format on
 
-    static void check_sse(const char *name, u32 mxcsr, u64 a, u64 b, u64 got, struct fenv_x *e, u64 want)
+static void check_sse(const char *name, u32 mxcsr, u64 a, u64 b, u64 got, struct fenv_x *e, u64 want)
 {
     bool trap = host_mxcsr >> 31, ours = (e->flags & ~e->masks) != 0;
     if (trap != ours || (!trap && got != want) || e->flags != (host_mxcsr & 0x3F)) {
