@@ -39,6 +39,7 @@ static void disk(const u8 *data, size_t len)
     for (u64 pos = 0; pos < d->size && pos < 1 << 20; pos += 65536) rc |= disk_read(d, pos, block, 512);
     if (d->size >= 512) rc |= disk_read(d, d->size - 512, block, 512) | disk_write(d, d->size - 512, block, 512);
     rc |= disk_read(d, ~0ull - 100, block, 512);
+    if (rc < 0) abort(); // errno values or 0
     disk_close(d);
 }
 static void kernel(const u8 *data, size_t len)
