@@ -265,6 +265,7 @@ void machine_state(struct machine *m, struct state *s)
     parts_state(&m->bus.parts, s);
     bus_map_commit(&m->bus);
     if (!state_loading(s)) return;
+    if (!state_ok(s)) machine_reset(m); // half a machine is none; its timers may lie years behind its time
     // Retired instructions were loaded with the CPUs: time is what it was.
     if (m->time.icount_shift >= 0) m->warp = t - (machine_icount(m) << m->time.icount_shift);
     remapped(m);

@@ -5,6 +5,9 @@
 #include "mem/clock.h"
 #include "mem/state.h"
 
+// How late, in ns, a saved timer may be. More is a damaged file: a periodic timer would fire for ages to catch up.
+#define STALE (10 * NS_PER_SEC)
+
 u64 clock_now(struct clock *c)
 {
     if (!c->source) return c->now;
@@ -82,5 +85,10 @@ void timer_state(struct state *s, const char *name, struct clock *c, struct time
     state_u64(s, name, &due);
     if (!state_loading(s)) return;
     timer_cancel(c, t);
-    if (due != ~(u64)0) timer_arm(c, t, due);
+    if (due == ~(u64)0) return;
+    u64 now = clock_now(c);
+    if (due < now && now - due > STALE)
+        state_fail(s, "%s: it was due %llu ns before the time of this machine", name, (unsigned long long)(now - due));
+    else
+        timer_arm(c, t, due);
 }
