@@ -127,7 +127,7 @@ void cpu_set_a20(struct cpu *c, bool on)
     u64 mask = on ? ~(u64)0 : ~((u64)1 << 20);
     if (mask == c->a20_mask) return;
     c->a20_mask = mask;
-    tlb_switch(c);
+    tlb_flush(c, true); // physical addresses changed, global pages' too
     c->attn |= ATTN_CODE;
     if (c->engine && c->engine->flush) c->engine->flush(c);
 }

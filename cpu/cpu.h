@@ -298,8 +298,10 @@ struct cpu {
     struct bus *bus;
     const struct cpu_engine *engine;
     void *engine_data;
-    struct tlb2 *tlb2; // second level, cpu/tlb.c
-    unsigned index;    // among the machine's CPUs
+    struct tlb2 *tlb2;  // second level, cpu/tlb.c
+    u32 tlb_gen_global; // the same for global pages, which MOV CR3 leaves alone; bit 31 tells the two apart
+    bool fetch_global;  // the last tlb_fetch() was from a global page
+    unsigned index;     // among the machine's CPUs
     u32 apic_id;
 
     struct fpu fpu;

@@ -20,12 +20,15 @@ struct entry {
 enum { WAYS = 4, SMALL_SETS = 256, LARGE_SETS = 32, ITLB = 256, FILLED = 2048 };
 struct tlb2 {
     struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
-    u8 next;                        // way to replace
-    bool huge;                      // some T_HUGE entry may be there
-    struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page
-    u32 nfilled;                    // first-level slots in use, FILLED + 1 = too many to list
-    u32 filled[FILLED];             // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
+    u8 next;                                     // way to replace
+    bool huge;                                   // some T_HUGE entry may be there
+    bool global;                                 // the translation found last was a global page's
+    struct tlb_entry itlb[2][ITLB];              // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
+    u32 nfilled;                                 // first-level slots in use, FILLED + 1 = too many to list
+    u32 filled[FILLED];                          // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
+    bool l1_global[TLBSET_COUNT * 2 * TLB_SIZE]; // slots that hold a global page
 };
+#define ITLB_GLOBAL 1
 
 void tlb_create(struct cpu *c)
 {
@@ -47,23 +50,32 @@ static struct tlb_entry *l1_entry(struct cpu *c, u32 n)
     return n % (2 * TLB_SIZE) < TLB_SIZE ? &s->rd[n % TLB_SIZE] : &s->wr[n % TLB_SIZE];
 }
 
-// Everything that was derived from translations: first level, code TLB, and whoever caches by linear address (tlb_gen).
-static void flush_l1(struct cpu *c)
+// What was derived from translations: first level, code TLB, and whoever caches by linear address. MOV CR3 keeps what
+// came from global pages: the kernel's code and data stay at hand across a task switch.
+static void flush_l1(struct cpu *c, bool global)
 {
     struct tlb2 *t = c->tlb2;
-    if (t->nfilled > FILLED)
-        memset(c->tlbs, 0xff, sizeof c->tlbs);
-    else
-        for (u32 i = 0; i < t->nfilled; i++) l1_entry(c, t->filled[i])->tag = TLB_NONE;
-    t->nfilled = 0;
-    memset(t->itlb, 0xff, sizeof t->itlb);
-    c->tlb_gen++;
+    u32 kept = 0, n = t->nfilled > FILLED ? TLBSET_COUNT * 2 * TLB_SIZE : t->nfilled;
+    for (u32 i = 0; i < n; i++) {
+        u32 k = t->nfilled > FILLED ? i : t->filled[i];
+        struct tlb_entry *e = l1_entry(c, k);
+        if (global || !t->l1_global[k]) e->tag = TLB_NONE;
+        if (e->tag == TLB_NONE) continue;
+        if (kept < FILLED) t->filled[kept] = k; // kept <= i: nothing unread is overwritten
+        kept++;
+    }
+    t->nfilled = kept;
+    for (u32 i = 0; i < 2 * ITLB; i++) {
+        struct tlb_entry *e = &t->itlb[0][0] + i;
+        if (global || !(e->addend & ITLB_GLOBAL)) e->tag = TLB_NONE;
+    }
+    tlb_new_generation(c, global);
 }
 
 void tlb_flush(struct cpu *c, bool global)
 {
     struct tlb2 *t = c->tlb2;
-    flush_l1(c);
+    flush_l1(c, global);
     if (global) {
         memset(t->small, 0, sizeof t->small);
         memset(t->large, 0, sizeof t->large);
@@ -76,7 +88,7 @@ void tlb_flush(struct cpu *c, bool global)
 void tlb_flush_pcid(struct cpu *c, u16 pcid)
 {
     struct tlb2 *t = c->tlb2;
-    flush_l1(c);
+    flush_l1(c, false);
     struct entry *all[2] = {&t->small[0][0], &t->large[0][0]};
     u32 count[2] = {SMALL_SETS * WAYS, LARGE_SETS * WAYS};
     for (int k = 0; k < 2; k++)
@@ -84,7 +96,7 @@ void tlb_flush_pcid(struct cpu *c, u16 pcid)
             if (!(e->flags & T_GLOBAL) && e->pcid == pcid) e->flags = 0;
 }
 
-void tlb_switch(struct cpu *c) { flush_l1(c); }
+void tlb_switch(struct cpu *c) { flush_l1(c, false); }
 
 void tlb_flush_page(struct cpu *c, u64 lin)
 {
@@ -106,7 +118,7 @@ void tlb_flush_page(struct cpu *c, u64 lin)
         t->huge = false;
     }
     if (whole) { // its 4 KB pieces in the first level are not listed
-        flush_l1(c);
+        flush_l1(c, true);
         return;
     }
     for (int s = 0; s < TLBSET_COUNT; s++) {
@@ -116,7 +128,7 @@ void tlb_flush_page(struct cpu *c, u64 lin)
         if (e->tag == (lin & PAGE_MASK)) e->tag = TLB_NONE;
     }
     for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
-    c->tlb_gen++;
+    tlb_new_generation(c, true);
 }
 
 // Write entries point to host memory: the page's host address finds them.
@@ -182,9 +194,11 @@ static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
 // Physical address of lin before A20; raises #PF.
 static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
 {
+    c->tlb2->global = false;
     if (!(c->cr0 & CR0_PG)) return lin;
     bool user = c->cpl == 3 && !system, large = false, implicit = system;
     struct entry *e = lookup(c, lin, &large);
+    if (e) c->tlb2->global = e->flags & T_GLOBAL;
     if (e && allows(c, e->flags, acc, user, implicit)) return large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
     if (e) e->flags = 0; // SDM vol. 3 4.10.4.1: a fault drops what was cached; so does a first write (D)
     struct mmu_result r = mmu_walk_kind(c, lin, acc, user, implicit, true);
@@ -194,6 +208,7 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
         cpu_raise_err(c, EXC_PF, r.err);
     }
     insert(c, lin, &r);
+    c->tlb2->global = r.global;
     return r.pa;
 }
 
@@ -208,12 +223,12 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     if (system || c->tlb == &c->tlbs[TLBSET_NONE]) return host;
     struct tlb2 *t = c->tlb2;
     struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
+    u32 k = (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
     if (e->tag == TLB_NONE && t->nfilled <= FILLED) {
-        if (t->nfilled < FILLED)
-            t->filled[t->nfilled] =
-                (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
+        if (t->nfilled < FILLED) t->filled[t->nfilled] = k;
         t->nfilled++;
     }
+    t->l1_global[k] = t->global;
     e->tag = lin & PAGE_MASK;
     e->addend = (u64)(uintptr_t)host - lin;
     return host;
@@ -225,9 +240,10 @@ u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
     if (e->tag != (lin & PAGE_MASK)) {
         u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
         e->tag = lin & PAGE_MASK;
-        e->addend = pa & PAGE_MASK;
+        e->addend = (pa & PAGE_MASK) | (c->tlb2->global ? ITLB_GLOBAL : 0);
     }
-    u64 pa = e->addend | (lin & 0xfff);
+    u64 pa = (e->addend & PAGE_MASK) | (lin & 0xfff);
+    c->fetch_global = e->addend & ITLB_GLOBAL;
     if (host) {
         struct phys_page g = phys_page(c->bus, pa, false);
         *host = g.host ? g.host + (pa & 0xfff) : NULL;

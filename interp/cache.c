@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "cpu/mmu.h"
 #include "interp/cache.h"
 #include "mem/base/err.h"
 
@@ -47,7 +48,7 @@ void code_flush(struct code_cache *k, struct bus *b)
     memset(k->hash, 0, sizeof k->hash);
     memset(k->pages, 0, sizeof k->pages);
     k->used = 0;
-    for (u32 i = 0; i < k->users; i++) k->cpu[i]->tlb_gen++;
+    for (u32 i = 0; i < k->users; i++) tlb_new_generation(k->cpu[i], true);
     k->flushes++;
     phys_clear_all_code(b);
 }

@@ -214,6 +214,9 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
     return t->mode == MODE_DEAD ? NULL : t;
 }
 
+// cpu.context for a page that survives MOV CR3.
+static inline u64 global_context(const struct cpu *c) { return (u64)c->tlb_gen_global << 32 | c->mode; }
+
 // The block at lin; NULL if its code cannot be kept.
 static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
 {
@@ -222,6 +225,7 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
     u32 mode = c->mode & KEY_MODE;
     e->lookups++;
     u64 pa = tlb_fetch(c, lin, NULL);
+    bool global = c->fetch_global;
     struct iblock *t = code_find(e->code, pa, mode);
     if (t && t->pa2 != ~(u64)0 && tlb_fetch(c, lin + (PAGE_SIZE - (pa & 0xfff)), NULL) != t->pa2) {
         code_invalidate(e->code, c->bus, pa, 1); // the second page is another one now
@@ -230,7 +234,7 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
     if (!t) t = build(c, rip, pa);
     if (unlikely(!t)) return NULL;
     // A block whose instructions straddle pages is looked up each time.
-    if (t->pa2 == ~(u64)0) *j = (struct jump){c->seg[S_CS].base + rip, c->context, t};
+    if (t->pa2 == ~(u64)0) *j = (struct jump){c->seg[S_CS].base + rip, global ? global_context(c) : c->context, t};
     return t;
 }
 
@@ -273,7 +277,9 @@ static void engine_run(struct cpu *c)
         u64 rip = c->gpr[R_RIP], at = c->seg[S_CS].base + rip;
         struct jump *j = &e->jump[(at ^ at >> 12) & (JUMP_CACHE - 1)];
         struct iblock *t = j->block;
-        if (unlikely(j->at != at || j->context != c->context || t->mode == MODE_DEAD)) t = lookup(c, rip, j);
+        if (unlikely(j->at != at || (j->context != c->context && j->context != global_context(c)) ||
+                     t->mode == MODE_DEAD))
+            t = lookup(c, rip, j);
         if (unlikely(!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit))) {
             run_alone(c);
             continue;
