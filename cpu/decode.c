@@ -528,6 +528,7 @@ enum decode_status decode(const struct decoder *d, const u8 *bytes, unsigned n, 
     read_imm(&s, i, p->imm);
     if (s.over) goto more;
     i->len = s.at;
+    if (p->attr & A_FPU) i->imm = -(u64)i->len;
     if ((x.pfx & PFX_LOCK) && !((p->attr & A_LOCK) && i->is_mem)) goto undefined;
     if (x.vex && x.vvvv && !(p->use & F_VVVV)) goto undefined;
     return DECODE_OK;

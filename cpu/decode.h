@@ -31,6 +31,7 @@ struct insn {
                  const struct insn *i); // the interpreter's function for this form; the decoder leaves NULL
     u64 imm; // immediate sign- or zero-extended to 64 bits as its operand code says; Jb, Jz: displacement; Ob, Ov:
              // address; Ap: offset | selector << 32; two immediates (ENTER): first | second << 32
+             // x87: from RIP to the instruction's start, which it records: -len, unless an engine keeps RIP elsewhere
     i32 disp;
     u16 op;                     // enum insn_op
     u8 len;                     // bytes, 1-15

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The reference engine: fetch, decode (once), execute. A block is found through a jump cache by linear address, or
-// through the link of the block before; its instructions run one after the other until something asks for attention.
+// The reference engine: fetch, decode (once), execute. A block is found through a jump cache by linear address; its
+// instructions run on into each other (insn_next) until something asks for attention.
+//
+// RIP is not stored for every instruction: while the inner instructions of a block run, R_RIP holds the block's start
+// (so their RIP-relative displacements are kept relative to it), and a fault adds up the lengths before it. Whatever
+// reads or writes RIP (transfers, system and REP string instructions) is the last of its block and finds it as interp.h
+// says; x87 instructions, which record it, carry their distance from it.
 #include <stdlib.h>
 #include <string.h>
 #include "cpu/mmu.h"
@@ -62,16 +67,6 @@ static u64 engine_fault_rip(struct cpu *c)
     return rip_of(e, c->cur);
 }
 
-// x87 instructions record their address: RIP is made right around them.
-static void x_with_rip(struct cpu *c, const struct insn *i)
-{
-    struct engine *e = c->engine_data;
-    u64 start = c->gpr[R_RIP];
-    if (i != e->last) c->gpr[R_RIP] = rip_of(e, i) + i->len;
-    ((xfn *)(uintptr_t)i->imm)(c, i);
-    c->gpr[R_RIP] = start;
-}
-
 static void engine_flush(struct cpu *c)
 {
     struct engine *e = c->engine_data;
@@ -114,10 +109,6 @@ static void finish_insn(struct cpu *c, struct insn *i, enum decode_status s)
     if (s == DECODE_OK && (insn_rows[i->op].attr & (A_VEX | A_NOREAL)) && !cpu_protected(c)) s = DECODE_UD;
     if (s == DECODE_OK) {
         i->exec = interp_pick(i);
-        if (insn_rows[i->op].attr & A_FPU) { // no x87 instruction has an immediate
-            i->imm = (uintptr_t)i->exec;
-            i->exec = x_with_rip;
-        }
         return;
     }
     i->op = OP_NONE;
@@ -153,6 +144,7 @@ static void rebase(struct iblock *t)
 {
     unsigned at = 0;
     for (unsigned k = 0; k + 1 < t->n; k++) {
+        if (insn_rows[t->insn[k].op].attr & A_FPU) t->insn[k].imm = at;
         at += t->insn[k].len;
         if (rip_relative(&t->insn[k])) t->insn[k].disp += at;
     }

@@ -16,7 +16,7 @@ static const u8 opcode_low[OP_COUNT] = {
 void x87_pointers(struct cpu *c, const struct insn *i)
 {
     struct fpu *f = &c->fpu;
-    u64 ip = c->gpr[R_RIP] - i->len;
+    u64 ip = c->gpr[R_RIP] + i->imm;
     f->fip = cpu_code64(c) ? ip : (u32)ip;
     f->fcs = c->seg[S_CS].sel;
     f->fop = (u16)(opcode_low[i->op] << 8 | i->modrm);
