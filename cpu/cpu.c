@@ -68,7 +68,7 @@ static void reset_common(struct cpu *c)
     c->dr[7] = 0x400;
     c->dr6_pending = 0;
     c->inhibit_db = c->nmi_blocked = false;
-    c->monitor_armed = c->rep_pending = false;
+    c->monitor_armed = c->rep_pending = c->rep_middle = false;
     c->exc = c->exc_first = -1;
     c->exc_has_err = c->exc_soft = c->exc_ext = false;
     c->cur = NULL;

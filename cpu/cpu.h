@@ -281,6 +281,7 @@ struct cpu {
     u64 monitor_addr;
     bool monitor_armed;
     bool rep_pending; // the string instruction stopped half-way: it has not retired
+    bool rep_middle;  // … and nothing has executed since: events push RF = 1 (SDM vol. 3 17.3.1.1)
 
     // exception under delivery (int.c) or raised and not yet delivered (loop.c)
     int exc; // vector, -1 none

@@ -252,8 +252,10 @@ void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u3
         deliver_real(c, vector);
     } else {
         struct event e = {kind, has_err, err, flags_get(c)};
-        // Table in SDM vol. 3 17.3.1.1: faults push RF = 1, but for instruction breakpoints; int_exception() tells.
+        // Table in SDM vol. 3 17.3.1.1: faults push RF = 1, but for instruction breakpoints (int_exception()
+        // tells); so does what comes between the repetitions of a string instruction.
         if (kind == INT_FAULT && vector != EXC_DF && vector != EXC_MC) e.flags |= FL_RF;
+        if (c->rep_middle) e.flags |= FL_RF;
         read_gate(c, vector, kind, &g, &task);
         if (task)
             through_task_gate(c, g.sel, &e);

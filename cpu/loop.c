@@ -84,6 +84,7 @@ static void step(struct cpu *c, bool shadow)
     if ((c->dr[7] & 0xff) && !(c->inhibit_db && shadow)) debug_check_insn(c, cpu_code64(c) ? lin : (u32)lin);
     c->eflags &= ~FL_RF;
     c->no_step = false;
+    c->rep_middle = false;
     c->engine->step(c);
     if (c->icount == before) c->eflags |= rf; // a string instruction goes on
     if (rf) cpu_update_mode(c);
@@ -123,6 +124,7 @@ static enum cpu_stop run(struct cpu *c)
             return CPU_STOP_EXIT;
         }
         if (c->icount >= c->icount_limit) return CPU_STOP_BUDGET;
+        c->rep_middle = false;
         c->engine->run(c);
     }
 }

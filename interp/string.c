@@ -29,7 +29,7 @@ INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n,
     c->gpr[R_RIP] -= i->len;
     if (!cpu_code64(c)) c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
     c->attn |= ATTN_CODE;
-    c->rep_pending = true;
+    c->rep_pending = c->rep_middle = true;
     return true;
 }
 // Element by element where each step of an REP shall be seen.
