@@ -202,7 +202,7 @@ void chr_restore_terminal(void)
     raw_tty = 0;
 }
 
-void chr_close_all(void)
+void chr_drain(void)
 {
     for (int tries = 0; tries < 50; tries++) {
         bool left = false;
@@ -211,6 +211,10 @@ void chr_close_all(void)
         if (!left) break;
         loop_wait(10000000);
     }
+}
+
+void chr_close_all(void)
+{
     while (all) {
         struct chr *r = all;
         all = r->next;

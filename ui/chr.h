@@ -38,7 +38,8 @@ void chr_attach(struct chr *r, int in, int out); // a peer has come: watch these
 void chr_detach(struct chr *r);                  // … gone
 struct chr *chr_new(const char *label, const char *spec);
 void chr_flush_all(void);        // as far as the host takes it at once
-void chr_close_all(void);        // flushes (waits up to half a second), restores the terminal
+void chr_drain(void);            // flushes, waits up to half a second; while the machine still lives
+void chr_close_all(void);        // after the machine is freed; restores the terminal
 void chr_restore_terminal(void); // from signal handlers too
 void chr_info(struct buf *out);
 

@@ -100,7 +100,8 @@ int main(int argc, char **argv)
     }
     vm_run();
     if (vm.display_self) vm.display->close(vm.display_self);
+    chr_drain();
+    pc_free(vm.pc); // the fronts let go of their back ends
     chr_close_all();
-    pc_free(vm.pc);
     return vm.status;
 }
