@@ -186,7 +186,8 @@ static inline u32 inl(u16 p)
     }                                                                                                                  \
     static inline void wcr##n(ul v) { asm_("mov %0,%%cr" #n ::"r"(v) : "memory"); }
 CR_(0)
-CR_(2) CR_(3) CR_(4)
+CR_(2)
+CR_(3) CR_(4)
 #define DR_(n)                                                                                                         \
     static inline ul rdr##n(void)                                                                                      \
     {                                                                                                                  \
