@@ -185,9 +185,12 @@ static inline u32 inl(u16 p)
         return v;                                                                                                      \
     }                                                                                                                  \
     static inline void wcr##n(ul v) { asm_("mov %0,%%cr" #n ::"r"(v) : "memory"); }
+// clang-format off: these end without a semicolon
 CR_(0)
 CR_(2)
-CR_(3) CR_(4)
+CR_(3)
+CR_(4)
+// clang-format on
 #define DR_(n)                                                                                                         \
     static inline ul rdr##n(void)                                                                                      \
     {                                                                                                                  \
@@ -196,10 +199,7 @@ CR_(3) CR_(4)
         return v;                                                                                                      \
     }                                                                                                                  \
     static inline void wdr##n(ul v) { asm_("mov %0,%%dr" #n ::"r"(v) : "memory"); }
-    DR_(0) DR_(1) DR_(2) DR_(3) DR_(6) DR_(7) static inline void invlpg(ul at)
-{
-    asm_("invlpg (%0)" ::"r"(at) : "memory");
-}
+DR_(0) DR_(1) DR_(2) DR_(3) DR_(6) DR_(7) static inline void invlpg(ul at) { asm_("invlpg (%0)" ::"r"(at) : "memory"); }
 static inline u64 rdmsr(u32 n)
 {
     u32 a, d;
