@@ -194,7 +194,6 @@ static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
 // Physical address of lin before A20; raises #PF.
 static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
 {
-    c->tlb2->global = false;
     if (!(c->cr0 & CR0_PG)) return lin;
     bool user = c->cpl == 3 && !system, large = false, implicit = system;
     struct entry *e = lookup(c, lin, &large);
