@@ -248,6 +248,7 @@ void machine_state(struct machine *m, struct state *s)
     state_end(s);
     if (!state_ok(s)) return;
     if (state_loading(s)) {
+        m->bus.clock.source = NULL; // until the CPUs are loaded, it is the saved time: instructions do not tell it yet
         m->bus.clock.now = t;
         m->stopped_at = t;
         m->host_base = host_now(m) - t;
@@ -268,5 +269,6 @@ void machine_state(struct machine *m, struct state *s)
     if (!state_ok(s)) machine_reset(m); // half a machine is none; its timers may lie years behind its time
     // Retired instructions were loaded with the CPUs: time is what it was.
     if (m->time.icount_shift >= 0) m->warp = t - (machine_icount(m) << m->time.icount_shift);
+    m->bus.clock.source = now;
     remapped(m);
 }
