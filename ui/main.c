@@ -103,5 +103,6 @@ int main(int argc, char **argv)
     chr_drain();
     pc_free(vm.pc); // the fronts let go of their back ends
     chr_close_all();
+    monitor_free_all();
     return vm.status;
 }

@@ -164,7 +164,9 @@ struct monitor {
     u32 esc_arg;
     char *history[HISTORY];
     u32 nhist, at;
+    struct monitor *next;
 };
+static struct monitor *monitors; // all, for monitor_free_all()
 
 static void push(struct monitor *m)
 {
@@ -401,7 +403,18 @@ struct monitor *monitor_new(bool tty, bool shared)
     struct monitor *m = xalloc(sizeof *m);
     m->tty = tty;
     m->shared = shared;
-    return m;
+    m->next = monitors;
+    return monitors = m;
+}
+
+void monitor_free_all(void)
+{
+    for (struct monitor *m; (m = monitors);) {
+        monitors = m->next;
+        for (u32 i = 0; i < HISTORY; i++) free(m->history[i]);
+        buf_free(&m->pending);
+        free(m);
+    }
 }
 
 void monitor_attach(struct monitor *m, struct chardev *c)

@@ -8,6 +8,7 @@
 struct cpu;
 // A session; tty: a person's terminal, with line editing and echo; shared: behind a multiplexer.
 struct monitor *monitor_new(bool tty, bool shared);
+void monitor_free_all(void); // at the end of the program, when their back ends are closed
 void monitor_attach(struct monitor *m, struct chardev *c);
 void monitor_focus(void *m, bool on); // for mux_port()
 // Runs one line; what it prints is appended to out. False: it was wrong (out says why).
