@@ -46,6 +46,18 @@ int memcmp(const void *a, const void *b, ul n)
         if (*p != *q) return *p - *q;
     return 0;
 }
+bool amd(void)
+{
+    u32 r[4];
+    cpuid(0, 0, r);
+    return r[1] == 0x68747541;
+}
+bool on_qemu(void)
+{
+    u32 r[4];
+    cpuid(0x40000000, 0, r);
+    return r[1] == 0x54474354; // TCGTCGTCGTCG
+}
 void place(u32 at, const u8 *from, const u8 *end) { memcpy((void *)(ul)at, from, end - from); }
 
 // ---- tables

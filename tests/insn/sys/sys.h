@@ -136,6 +136,7 @@ struct regs ring(unsigned cpl, const void *ip);
 #define CODE(name, text)   CODE_(NATIVE, name, text)
 #define CODE16(name, text) CODE_("16", name, text)
 #define CODE32(name, text) CODE_("32", name, text)
+#define CODE64(name, text) CODE_("64", name, text)
 // Copies a piece to low memory (virtual-8086, real mode).
 void place(u32 at, const u8 *from, const u8 *end);
 #define PLACE(at, name) place(at, name, name##_end)
@@ -252,6 +253,19 @@ enum {
     CR4_SMEP = 1 << 20,
     CR4_SMAP = 1 << 21
 };
+
+// AMD and Intel differ where the test says so.
+bool amd(void);
+bool on_qemu(void);
+#define MSR_EFER 0xc0000080
+
+#ifdef __x86_64__
+// Tables of the first 4 GB, one to one, in pages of 2 MB.
+extern u64 boot_pml4[512], boot_pdpt[512], boot_pd[2048];
+// The way of a second processor: copied to 8000h, calls ap_main; what it found is left at 8800h: CS, EDX, CR0.
+extern u8 ap_code[], ap_code_end[];
+extern void (*ap_main)(void);
+#endif
 
 // Real mode (32-bit images only): runs the code at cs:ip until an interrupt of any vector.
 #ifndef __x86_64__
