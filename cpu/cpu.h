@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The architectural state of one logical processor and the seams around it: pins (what a chipset does to it), engine
 // (who runs its instructions). One struct, hot part first: what translated code reaches with an 8-bit displacement from
-// a biased pointer lies in the first 248 bytes.
+// a biased pointer (TCG_BIAS) lies in the first 256 bytes.
 #pragma once
 #include <setjmp.h>
 #include <stddef.h>
@@ -161,6 +161,16 @@ enum {
 struct tlb_set {
     struct tlb_entry rd[TLB_SIZE], wr[TLB_SIZE];
 };
+// Jump cache of translated code: where the code for a linear address is, valid while `context` equals cpu.jump_context.
+struct jump_entry {
+    u64 at; // RIP (64-bit code) or CS base + EIP
+    u64 context;
+    u64 code; // host address
+    u64 base; // cpu.code_base there
+};
+#define JUMP_BITS 12
+#define JUMP_SIZE (1u << JUMP_BITS)
+INLINE u32 jump_hash(u64 at) { return (u32)(at ^ at >> 12) & (JUMP_SIZE - 1); }
 
 // What cpu->attn holds: something to look at before the next instruction. 0: run on.
 enum {
@@ -188,7 +198,11 @@ enum {
     MODE_VM = 1 << 4,   // virtual-8086
     MODE_LMA = 1 << 5,  // long mode active (64-bit or compatibility)
     MODE_USER = 1 << 6, // CPL 3
-    MODE_FLAT = 1 << 7  // ES, CS, SS, DS have base 0 and limit 4 GB (in 64-bit code always)
+    MODE_FLAT = 1 << 7, // ES, CS, SS, DS have base 0 and limit 4 GB (in 64-bit code always)
+    MODE_TLB = 3 << 8,  // TLBSET_*: the tables ordinary accesses use
+    MODE_X87 = 1 << 10, // x87 and MMX instructions do not raise #NM or #UD (CR0.EM, TS)
+    MODE_SSE = 1 << 11, // the same for SSE (CR4.OSFXSR too), and MXCSR masks all exceptions
+    MODE_TLB_SHIFT = 8
 };
 
 struct fpu {
@@ -245,6 +259,7 @@ struct cpu {
     u32 cc_op;
     u32 eflags; // all bits but, while cc_op != CC_EFLAGS, the arithmetic ones
     u32 attn;
+    u8 cc_cf, cc_of; // values of CF and OF that cc_op says are kept here
     union {
         struct {
             u32 mode;    // MODE_*
@@ -256,6 +271,11 @@ struct cpu {
     const struct insn *cur; // instruction that executes (its length gives the faulting RIP), NULL between blocks
     u64 icount;             // instructions retired; exact between blocks: use cpu_icount()
     u64 icount_limit;       // the engine stops here exactly
+    // The translator's, while translated code runs.
+    i64 left;         // instructions that may still be executed, the running block's taken off
+    u64 code_base;    // RIP less the low 12 bits of the linear address: constant within a page
+    u64 jump_context; // what valid entries of jump[] carry: context, or that of global pages (kernel code, CR4.PGE)
+    u64 host_exit;    // address of the code that leaves translated code
 
     struct seg seg[S_COUNT];
     u64 gdt_base, idt_base;
@@ -311,13 +331,20 @@ struct cpu {
     union vec vec[32] __attribute__((aligned(64)));
 
     struct tlb_set tlbs[TLBSET_COUNT] __attribute__((aligned(64)));
+    struct jump_entry jump[JUMP_SIZE] __attribute__((aligned(64)));
 };
-_Static_assert(offsetof(struct cpu, seg) <= 248, "the hot part must stay within reach of 8-bit displacements");
+_Static_assert(offsetof(struct cpu, seg) <= 256, "the hot part must stay within reach of 8-bit displacements");
 
 INLINE u64 cpu_rip(const struct cpu *c) { return c->gpr[R_RIP]; }
 INLINE bool cpu_has(const struct cpu *c, unsigned feat) { return c->feat[feat / 64] >> feat % 64 & 1; }
 INLINE bool cpu_code64(const struct cpu *c) { return (c->mode & MODE_CODE) == MODE_64; }
 INLINE bool cpu_real(const struct cpu *c) { return !(c->mode & MODE_PE); }
+// After a change of mode or of translations.
+INLINE void cpu_set_jump_context(struct cpu *c)
+{
+    bool global = (c->cr4 & CR4_PGE) && !(c->mode & MODE_USER);
+    c->jump_context = global ? (u64)c->tlb_gen_global << 32 | c->mode : c->context;
+}
 // Which bits of attn can be acted on now: a masked interrupt must not slow the engine down.
 INLINE u32 cpu_attn_mask(const struct cpu *c)
 {
@@ -353,3 +380,10 @@ NORETURN void cpu_raise(struct cpu *c, int vector);
 NORETURN void cpu_raise_err(struct cpu *c, int vector, u32 err);
 // After anything that MODE_* or the TLB choice depends on has changed: recomputes mode, tlb, attn's ATTN_DEBUG.
 void cpu_update_mode(struct cpu *c);
+// Loads MXCSR: the mode says whether it masks all exceptions.
+INLINE void cpu_set_mxcsr(struct cpu *c, u32 v)
+{
+    bool masked = (c->mxcsr & 0x1f80) == 0x1f80, now = (v & 0x1f80) == 0x1f80;
+    c->mxcsr = v;
+    if (masked != now) cpu_update_mode(c);
+}

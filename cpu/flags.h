@@ -6,7 +6,10 @@
 //   CC_LOGIC  dst = result: CF, OF, AF are 0
 //   CC_INC, CC_DEC  dst = result, src = CF before (0 or 1)
 //   CC_SHIFT  dst = result, src = CF | OF << 1 | AF << 2: shifts and what else gives CF and OF in its own way
+//   CC_SHX    dst = result, AF = 1, CF and OF overridden: shifts in translated code
 //   CC_EFLAGS the flags are in eflags itself: rotates, bit tests, whatever computes them at once
+// CC_OVER_CF, CC_OVER_OF beside any of them: cpu.cc_cf, cc_of (0 or 1) hold this flag. Translated code records so what
+// changes only these two (rotates, multiplications, bit tests).
 // Undefined flags follow what the record gives; both engines do the same.
 #pragma once
 #include "cpu/cpu.h"
@@ -22,7 +25,11 @@ enum cc_op {
     CC_INC = 24,
     CC_DEC = 28,
     CC_SHIFT = 32,
-    CC_COUNT = 36
+    CC_SHX = 36,
+    CC_COUNT = 40,
+    CC_OVER_CF = 1 << 8,
+    CC_OVER_OF = 1 << 9,
+    CC_OVER = CC_OVER_CF | CC_OVER_OF
 };
 // All six arithmetic flags in their EFLAGS positions.
 u32 flags_arith(const struct cpu *c);
@@ -53,6 +60,10 @@ INLINE bool flags_cf(const struct cpu *c)
 {
     u32 op = c->cc_op;
     u64 d = c->cc_dst, s = c->cc_src;
+    if (unlikely(op & CC_OVER)) {
+        if (op & CC_OVER_CF) return c->cc_cf;
+        op &= ~(u32)CC_OVER;
+    }
     if (op >= CC_LOGIC) return op >= CC_INC && (s & 1);
     if (op == CC_EFLAGS) return c->eflags & FL_CF;
     unsigned sh = flags_shift(op);
@@ -72,7 +83,7 @@ INLINE bool flags_cond_fast(const struct cpu *c, unsigned cc, bool *slow)
     bool r = false;
     switch (cc >> 1) {
     case 1: r = sub4 ? (u32)a < s : sub8 ? a < s : flags_cf(c); break;
-    case 2: r = op != CC_EFLAGS ? d == 0 : (c->eflags & FL_ZF) != 0; break;
+    case 2: r = (op & ~(u32)CC_OVER) != CC_EFLAGS ? d == 0 : (c->eflags & FL_ZF) != 0; break;
     case 3:
         if (sub4)
             r = (u32)a <= s;
@@ -83,8 +94,8 @@ INLINE bool flags_cond_fast(const struct cpu *c, unsigned cc, bool *slow)
         else
             *slow = true;
         break;
-    case 4: r = op != CC_EFLAGS ? (i64)(d << sh) < 0 : (c->eflags & FL_SF) != 0; break;
-    case 5: r = op != CC_EFLAGS ? !__builtin_parity(d & 0xff) : (c->eflags & FL_PF) != 0; break;
+    case 4: r = (op & ~(u32)CC_OVER) != CC_EFLAGS ? (i64)(d << sh) < 0 : (c->eflags & FL_SF) != 0; break;
+    case 5: r = (op & ~(u32)CC_OVER) != CC_EFLAGS ? !__builtin_parity(d & 0xff) : (c->eflags & FL_PF) != 0; break;
     case 6:
         if (sub4)
             r = (i32)a < (i32)s;

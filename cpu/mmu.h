@@ -48,6 +48,7 @@ INLINE void tlb_new_generation(struct cpu *c, bool global)
 {
     c->tlb_gen = (c->tlb_gen + 1) & 0x7fffffff;
     if (global) c->tlb_gen_global = (c->tlb_gen_global + 1) | 1u << 31;
+    cpu_set_jump_context(c);
 }
 void tlb_create(struct cpu *c);
 void tlb_destroy(struct cpu *c);

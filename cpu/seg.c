@@ -165,6 +165,12 @@ void cpu_update_mode(struct cpu *c)
         for (unsigned i = S_ES; i <= S_GS; i++) derive(c, i);
     if (is64 || mode_flat(c)) c->mode |= MODE_FLAT;
     c->tlb = tlb_choose(c);
+    c->mode |= (u32)(c->tlb - c->tlbs) << MODE_TLB_SHIFT;
+    if (!(c->cr0 & (CR0_EM | CR0_TS))) {
+        c->mode |= MODE_X87;
+        if ((c->cr4 & CR4_OSFXSR) && (c->mxcsr & 0x1f80) == 0x1f80) c->mode |= MODE_SSE;
+    }
+    cpu_set_jump_context(c);
     bool insn_bp = false;
     if (c->dr[7] & 0xff)
         for (unsigned i = 0; i < 4; i++)

@@ -305,7 +305,7 @@ X(LDMXCSR_Md)
     check_sse(c);
     u32 v = (u32)mem_load(c, i->seg, insn_ea(c, i), 4);
     if (v & 0xffff0000) cpu_raise_err(c, EXC_GP, 0); // reserved bits; MXCSR_MASK is FFFF
-    c->mxcsr = v;
+    cpu_set_mxcsr(c, v);
 }
 X(STMXCSR_Md)
 {

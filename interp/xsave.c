@@ -65,7 +65,7 @@ X(FXRSTOR_M)
     bool sse = c->cr4 & CR4_OSFXSR;
     if (sse && ld32(b + 24) & ~(u32)MXCSR_MASK) cpu_raise_err(c, EXC_GP, 0);
     x87_fx_load(c, b, i->pfx & PFX_W);
-    if (sse) c->mxcsr = ld32(b + 24);
+    if (sse) cpu_set_mxcsr(c, ld32(b + 24));
     if (fx_with_xmm(c)) xmm_load(c, b, xmm_count(c));
 }
 
@@ -132,7 +132,7 @@ X(XRSTOR_M)
     }
     if (rfbm & XSTATE_SSE) {
         if (!(bv & XSTATE_SSE)) memset(b + FX_XMM, 0, 16 * 16);
-        c->mxcsr = ld32(b + 24);
+        cpu_set_mxcsr(c, ld32(b + 24));
         xmm_load(c, b, xmm_count(c));
     }
 }
