@@ -115,11 +115,10 @@ bool monitor_run(const char *line, struct buf *out)
     }
     char *copy = xstrdup(rest);
     struct mon_call a = {.out = out, .fmt = fmt, .rest = rest, .argc = split(copy, argv), .argv = argv};
-    int need = 0; // words that are not optional
-    for (const char *p = c->args; *p;) {
-        size_t k = strcspn(p, " ");
-        need += *p != '[' && *p != '/';
-        p += k + (p[k] == ' ');
+    int need = 0, depth = 0; // words that are not optional; brackets open
+    for (const char *p = c->args; *p; p++) {
+        depth += (*p == '[') - (*p == ']');
+        if ((p == c->args || p[-1] == ' ') && !depth && *p != '/') need++;
     }
     if (a.argc < need)
         mon_fail(&a, "%s: an argument is missing: %s%s%s", name, name, *c->args == '/' ? "" : " ", c->args);

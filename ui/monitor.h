@@ -27,6 +27,9 @@ typedef void mon_fn(struct mon_call *a);
 #define CMD(fn, ...) mon_fn mon_##fn;
 #include "ui/monitor.def"
 #undef CMD
+#define INFO(fn, ...) mon_fn info_##fn; // a->argv, a->rest: what follows the topic
+#include "ui/info.def"
+#undef INFO
 // Prints an error line and marks the call as failed.
 void mon_fail(struct mon_call *a, const char *fmt, ...) PRINTF(2, 3);
 bool mon_number(struct mon_call *a, const char *what, const char *expr,
@@ -37,8 +40,11 @@ struct cpu *mon_the_cpu(void);
 const char *mon_info_topic(unsigned n);
 // expr.c: false with a message
 bool expr_eval(struct cpu *c, const char *text, u64 *v, struct err *e);
-// disas.c: one instruction at bytes[0..n); its length, 0 if there is none or no disassembler
+// disas.c: one instruction at bytes[0..n) in the code size that c is in; its length, 0 if there is none or no
+// disassembler. Targets and RIP-relative addresses that have a symbol are named behind it.
 unsigned disas(struct cpu *c, u64 addr, const u8 *bytes, unsigned n, char *text, size_t size);
+unsigned disas_as(struct cpu *c, unsigned code /* MODE_16, MODE_32, MODE_64 */, u64 addr, const u8 *bytes, unsigned n,
+                  char *text, size_t size);
 // snapshot.c
 bool snapshot_save(const char *file, struct err *e);
 bool snapshot_load(const char *file, struct err *e);

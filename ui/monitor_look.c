@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Monitor commands that look: registers, memory, ports, and what every part of the machine says of itself.
+// `info`: the table of topics (info.def), what every part of the machine says of itself, and the topics about the
+// machine as a whole. Those about the processor and its memory are in monitor_look_*.c.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,24 +28,34 @@ bool mon_number(struct mon_call *a, const char *what, const char *expr, u64 *v)
 
 // ---- info
 
-static void info_registers(struct buf *out)
+void info_registers(struct mon_call *a)
 {
-    struct cpu *c = mon_the_cpu();
-    if (vm.pc->m.ncpus > 1) buf_printf(out, "CPU#%u\n", c->index);
-    cpu_dump(c, out);
+    bool all = a->argc && !strcmp(a->argv[0], "-a");
+    if (a->argc && !all) {
+        mon_fail(a, "info registers: '%s' is not -a (all processors)", a->argv[0]);
+        return;
+    }
+    for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
+        struct cpu *c = vm.pc->m.cpu[i];
+        if (!all && c != mon_the_cpu()) continue;
+        if (vm.pc->m.ncpus > 1) buf_printf(a->out, "CPU#%u\n", c->index);
+        cpu_dump(c, a->out);
+    }
 }
-static void info_status(struct buf *out)
+void info_status(struct mon_call *a)
 {
+    struct buf *out = a->out;
     buf_printf(out, "VM status: %s\n", vm.paused ? "paused" : "running");
     buf_printf(out, "%llu instructions, %llu ns of virtual time, %llu resets\n",
                (unsigned long long)machine_icount(&vm.pc->m), (unsigned long long)clock_now(&vm.pc->m.bus.clock),
                (unsigned long long)vm.pc->m.resets - 1);
 }
-static void info_version(struct buf *out) { vm_version(out); }
-static void info_name(struct buf *out) { buf_printf(out, "%s\n", vm.name ? vm.name : "doppel"); }
+void info_version(struct mon_call *a) { vm_version(a->out); }
+void info_name(struct mon_call *a) { buf_printf(a->out, "%s\n", vm.name ? vm.name : "doppel"); }
 
-static void info_screen(struct buf *out)
+void info_screen(struct mon_call *a)
 {
+    struct buf *out = a->out;
     static struct text_screen t;
     if (!vm.pc->screen.dev) {
         buf_printf(out, "there is no display adapter\n");
@@ -74,8 +85,9 @@ static void info_screen(struct buf *out)
     }
 }
 
-static void info_cpus(struct buf *out)
+void info_cpus(struct mon_call *a)
 {
+    struct buf *out = a->out;
     static const char *const halts[] = {"running", "halted", "waiting for SIPI", "shut down"};
     for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
         struct cpu *c = vm.pc->m.cpu[i];
@@ -112,8 +124,9 @@ static void print_regions(struct buf *out, struct region **from, u32 n, int digi
     }
     free(v);
 }
-static void info_mtree(struct buf *out)
+void info_mtree(struct mon_call *a)
 {
+    struct buf *out = a->out;
     struct bus *b = &vm.pc->m.bus;
     buf_printf(out, "memory\n");
     print_regions(out, b->phys.regions, b->phys.nregions, 16);
@@ -129,8 +142,9 @@ static void one_disk(struct buf *out, const char *name, const struct disk *d)
         buf_printf(out, "%s: %s (%s%s%s), %llu bytes\n", name, d->file, d->format, d->readonly ? ", read-only" : "",
                    d->snapshot ? ", snapshot" : "", (unsigned long long)d->size);
 }
-static void info_block(struct buf *out)
+void info_block(struct mon_call *a)
 {
+    struct buf *out = a->out;
     for (int i = 0; i < 4; i++) {
         enum ide_kind kind;
         char name[32];
@@ -145,27 +159,23 @@ static void info_block(struct buf *out)
         if (i82077_type(vm.pc->fdc, i) != FLOPPY_NONE) one_disk(out, name, i82077_disk(vm.pc->fdc, i));
     }
 }
-static void info_jit(struct buf *out)
+void info_jit(struct mon_call *a)
 {
+    struct buf *out = a->out;
     struct cpu *c = mon_the_cpu();
     buf_printf(out, "engine %s\n", c->engine->name);
     if (c->engine->info) c->engine->info(c, out);
 }
 
+void info_chardev(struct mon_call *a) { chr_info(a->out); }
+
 static const struct topic {
-    const char *name, *help;
-    void (*fn)(struct buf *out);
+    const char *name, *args, *help;
+    mon_fn *fn;
 } topics[] = {
-    {"registers", "the chosen processor's registers", info_registers},
-    {"cpus", "all processors", info_cpus},
-    {"status", "running or paused, time", info_status},
-    {"version", "what this is", info_version},
-    {"name", "the machine's name", info_name},
-    {"screen", "the text on the screen", info_screen},
-    {"mtree", "who answers where in memory and at the ports", info_mtree},
-    {"block", "drives and their images", info_block},
-    {"chardev", "character back ends", chr_info},
-    {"jit", "the engine", info_jit},
+#define INFO(fn, name, args, help) {name, args, help, info_##fn},
+#include "ui/info.def"
+#undef INFO
 };
 
 const char *mon_info_topic(unsigned n)
@@ -176,244 +186,52 @@ const char *mon_info_topic(unsigned n)
     return n < p->n ? p->v[n].name : NULL;
 }
 
+static void list_topics(struct mon_call *a)
+{
+    struct parts *parts = &vm.pc->m.bus.parts;
+    for (unsigned i = 0; i < ARRAY_LEN(topics); i++)
+        if (*topics[i].help)
+            buf_printf(a->out, "info %s%s%s -- %s\n", topics[i].name, *topics[i].args ? " " : "", topics[i].args,
+                       topics[i].help);
+    buf_printf(a->out, "and by name of the part:");
+    for (u32 i = 0; i < parts->n; i++)
+        if (parts->v[i].ops->info) buf_printf(a->out, " %s", parts->v[i].name);
+    buf_printf(a->out, "\n");
+}
+
 void mon_info(struct mon_call *a)
 {
     struct parts *parts = &vm.pc->m.bus.parts;
     if (!a->argc) {
-        for (unsigned i = 0; i < ARRAY_LEN(topics); i++)
-            buf_printf(a->out, "info %s -- %s\n", topics[i].name, topics[i].help);
-        buf_printf(a->out, "and by name of the part:");
-        for (u32 i = 0; i < parts->n; i++)
-            if (parts->v[i].ops->info) buf_printf(a->out, " %s", parts->v[i].name);
-        buf_printf(a->out, "\n");
+        list_topics(a);
         return;
     }
-    struct nearest near = {.word = a->argv[0]};
+    const char *name = a->argv[0];
+    a->rest += strcspn(a->rest, " \t");
+    a->rest += strspn(a->rest, " \t");
+    a->argc--, a->argv++;
+    struct nearest near = {.word = name};
     for (unsigned i = 0; i < ARRAY_LEN(topics); i++) {
-        nearest_try(&near, topics[i].name);
-        if (strcmp(topics[i].name, a->argv[0])) continue;
-        topics[i].fn(a->out);
+        const struct topic *t = &topics[i];
+        nearest_try(&near, t->name);
+        if (strcmp(t->name, name)) continue;
+        if (a->argc && !*t->args)
+            mon_fail(a, "info %s takes no argument", name);
+        else if (!a->argc && *t->args && *t->args != '[')
+            mon_fail(a, "info %s: an argument is missing: %s", name, t->args);
+        else
+            t->fn(a);
         return;
     }
-    struct part *p = parts_find(parts, a->argv[0]);
+    struct part *p = parts_find(parts, name);
     if (p && p->ops->info) {
-        p->ops->info(p->self, a->out);
+        if (a->argc)
+            mon_fail(a, "info %s takes no argument", name);
+        else
+            p->ops->info(p->self, a->out);
         return;
     }
     for (u32 i = 0; i < parts->n; i++)
         if (parts->v[i].ops->info) nearest_try(&near, parts->v[i].name);
-    mon_fail(a, "info: nothing is called '%s'%s (info lists all)", a->argv[0], nearest_text(&near, ""));
-}
-
-// ---- memory
-
-struct format {
-    u64 count;
-    char kind;
-    unsigned size;
-};
-static struct format last_format = {1, 'x', 4};
-static u64 last_addr;
-
-static bool parse_format(struct mon_call *a, struct format *f)
-{
-    *f = last_format;
-    f->count = 1;
-    const char *p = a->fmt;
-    if (*p >= '0' && *p <= '9') f->count = strtoul(p, (char **)&p, 10);
-    for (; *p; p++) {
-        switch (*p) {
-        case 'x':
-        case 'd':
-        case 'u':
-        case 'o':
-        case 'c':
-        case 'i':
-        case 's': f->kind = *p; break;
-        case 'b': f->size = 1; break;
-        case 'h': f->size = 2; break;
-        case 'w': f->size = 4; break;
-        case 'g': f->size = 8; break;
-        default:
-            mon_fail(a, "format '/%s': '%c' is none of x d u o c i s (kind) and b h w g (size)", a->fmt, *p);
-            return false;
-        }
-    }
-    if (f->kind == 'c' && !strpbrk(a->fmt, "hwg")) f->size = 1;
-    if (f->count > 65536) {
-        mon_fail(a, "format '/%s': at most 65536 at once", a->fmt);
-        return false;
-    }
-    last_format = *f;
-    return true;
-}
-
-static void print_value(struct buf *out, u64 v, char kind, unsigned size)
-{
-    i64 sv = size == 1 ? (i8)v : size == 2 ? (i16)v : size == 4 ? (i32)v : (i64)v;
-    switch (kind) {
-    case 'd': buf_printf(out, "%lld", (long long)sv); break;
-    case 'u': buf_printf(out, "%llu", (unsigned long long)v); break;
-    case 'o': buf_printf(out, "0%llo", (unsigned long long)v); break;
-    case 'c':
-        if (v >= 32 && v < 127)
-            buf_printf(out, "'%c'", (int)v);
-        else
-            buf_printf(out, "'\\x%02x'", (unsigned)v & 0xff);
-        break;
-    default: buf_printf(out, "0x%0*llx", (int)size * 2, (unsigned long long)v);
-    }
-}
-
-static bool look(u64 addr, void *to, u64 n, bool phys)
-{
-    return phys ? bus_dma_read(&vm.pc->m.bus, addr, to, n) : mmu_debug_read(mon_the_cpu(), addr, to, n);
-}
-
-static u64 dump_code(struct mon_call *a, u64 addr, u64 count, bool phys)
-{
-    for (; count; count--) {
-        u8 code[15];
-        unsigned n = 15;
-        char text[128];
-        while (n && !look(addr, code, n, phys)) n--;
-        if (!n) {
-            mon_fail(a, "0x%016llx: no memory there", (unsigned long long)addr);
-            return addr;
-        }
-        unsigned len = disas(mon_the_cpu(), addr, code, n, text, sizeof text);
-        buf_printf(a->out, "0x%08llx:  ", (unsigned long long)addr);
-        for (unsigned i = 0; i < 10; i++)
-            if (i < (len ? len : 1))
-                buf_printf(a->out, "%02x ", code[i]);
-            else
-                buf_printf(a->out, "   ");
-        buf_printf(a->out, " %s\n", text);
-        addr += len ? len : 1;
-    }
-    return addr;
-}
-
-static u64 dump_text(struct mon_call *a, u64 addr, u64 count, bool phys)
-{
-    for (; count; count--) {
-        u8 c;
-        buf_printf(a->out, "0x%016llx: \"", (unsigned long long)addr);
-        for (unsigned i = 0; i < 4096 && look(addr, &c, 1, phys) && (addr++, c); i++)
-            buf_printf(a->out, c >= 32 && c < 127 ? "%c" : "\\x%02x", c);
-        buf_printf(a->out, "\"\n");
-    }
-    return addr;
-}
-
-static void dump(struct mon_call *a, bool phys)
-{
-    struct format f;
-    u64 addr = last_addr;
-    if (!parse_format(a, &f)) return;
-    if (*a->rest && !mon_number(a, "address", a->rest, &addr)) return;
-    if (f.kind == 'i') {
-        last_addr = dump_code(a, addr, f.count, phys);
-        return;
-    }
-    if (f.kind == 's') {
-        last_addr = dump_text(a, addr, f.count, phys);
-        return;
-    }
-    unsigned per_line = f.kind == 'c' ? 8 : 16 / f.size;
-    if (f.kind == 'x' && f.size == 1) per_line = 8;
-    for (u64 i = 0; i < f.count; i++, addr += f.size) {
-        u8 b[8] = {0};
-        if (!look(addr, b, f.size, phys)) {
-            mon_fail(a, "%s0x%016llx: no memory there", i % per_line ? "\n" : "", (unsigned long long)addr);
-            return;
-        }
-        if (i % per_line == 0) buf_printf(a->out, "%016llx:", (unsigned long long)addr);
-        buf_printf(a->out, " ");
-        print_value(a->out, ld64(b), f.kind, f.size);
-        if (i % per_line == per_line - 1 || i == f.count - 1) buf_printf(a->out, "\n");
-    }
-    last_addr = addr;
-}
-void mon_x(struct mon_call *a) { dump(a, false); }
-void mon_xp(struct mon_call *a) { dump(a, true); }
-
-void mon_print(struct mon_call *a)
-{
-    u64 v;
-    struct format f = {1, 'x', 8};
-    if (*a->fmt && !parse_format(a, &f)) return;
-    if (!mon_number(a, "print", a->rest, &v)) return;
-    if (f.kind == 'x')
-        buf_printf(a->out, "0x%llx\n", (unsigned long long)v);
-    else {
-        print_value(a->out, v, f.kind, 8);
-        buf_printf(a->out, "\n");
-    }
-}
-
-static void save(struct mon_call *a, bool phys)
-{
-    u64 addr, n;
-    u8 page[4096];
-    if (!mon_number(a, "address", a->argv[0], &addr) || !mon_number(a, "size", a->argv[1], &n)) return;
-    FILE *f = fopen(a->argv[2], "wb");
-    if (!f) {
-        mon_fail(a, "cannot write '%s': %s", a->argv[2], err_errno(errno));
-        return;
-    }
-    while (n && !a->failed) {
-        u64 k = min_u64(n, sizeof page);
-        if (!look(addr, page, k, phys))
-            mon_fail(a, "0x%llx: no memory there", (unsigned long long)addr);
-        else if (fwrite(page, 1, k, f) != k)
-            mon_fail(a, "cannot write '%s': %s", a->argv[2], err_errno(errno));
-        addr += k;
-        n -= k;
-    }
-    if (fclose(f) && !a->failed) mon_fail(a, "cannot write '%s': %s", a->argv[2], err_errno(errno));
-}
-void mon_memsave(struct mon_call *a) { save(a, false); }
-void mon_pmemsave(struct mon_call *a) { save(a, true); }
-
-// ---- ports
-
-static bool port_args(struct mon_call *a, unsigned *size, u64 *port)
-{
-    *size = *a->fmt == 'w' ? 4 : *a->fmt == 'h' ? 2 : 1;
-    if (*a->fmt && (!strchr("bhw", *a->fmt) || a->fmt[1])) {
-        mon_fail(a, "a port has /b (8), /h (16) or /w (32 bits)");
-        return false;
-    }
-    if (!mon_number(a, "port", a->argv[0], port)) return false;
-    if (*port <= 0xffff) return true;
-    mon_fail(a, "ports are 0 to 0xffff");
-    return false;
-}
-void mon_in(struct mon_call *a)
-{
-    unsigned size;
-    u64 port;
-    if (port_args(a, &size, &port))
-        buf_printf(a->out, "port%c[0x%04llx] = 0x%0*x\n", "bbhww"[size], (unsigned long long)port, (int)size * 2,
-                   bus_in(&vm.pc->m.bus, (u16)port, size));
-}
-void mon_out(struct mon_call *a)
-{
-    unsigned size;
-    u64 port, v;
-    if (port_args(a, &size, &port) && mon_number(a, "value", a->argv[1], &v))
-        bus_out(&vm.pc->m.bus, (u16)port, (u32)v, size);
-}
-
-void mon_ring(struct mon_call *a)
-{
-    char *text = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    if (!f) return;
-    log_ring_print(&vm.pc->m.bus.log, f, LOG_RING);
-    fclose(f);
-    buf_add(a->out, text, n);
-    free(text);
+    mon_fail(a, "info: nothing is called '%s'%s (info lists all)", name, nearest_text(&near, ""));
 }

@@ -15,6 +15,7 @@
 #include "ui/devices.h"
 #include "ui/opt.h"
 #include "ui/setup.h"
+#include "ui/symbols.h"
 #include "ui/vm.h"
 
 #define NOT_GIVEN (~(u64)0)
@@ -91,6 +92,28 @@ static bool opt_smp(struct setup *s, const char *arg, struct err *e)
                        (unsigned long long)s->cpus);
     s->cores = c, s->threads = t, s->sockets = k;
     return true;
+}
+
+struct symbols_opts {
+    char *file;
+    u64 offset, cr3;
+};
+static const struct prop symbols_props[] = {
+    {"file", PROP_STR, offsetof(struct symbols_opts, file), "FILE", .help = "ELF, System.map, list of 'ADDRESS NAME'"},
+    {"offset", PROP_UINT, offsetof(struct symbols_opts, offset), "N", .help = "added to every address"},
+    {"cr3", PROP_UINT, offsetof(struct symbols_opts, cr3), "N", .help = "only while CR3 has this value"},
+};
+static bool opt_symbols(const char *arg, struct err *e)
+{
+    struct symbols_opts o = {.cr3 = SYM_ALL_SPACES};
+    bool ok = props_parse("-symbols", arg, "file", symbols_props, ARRAY_LEN(symbols_props), &o, e);
+    struct err why = {0};
+    if (ok && !o.file)
+        ok = err_set(e, "-symbols: a file is missing");
+    else if (ok && !symbols_load(o.file, o.offset, o.cr3, &why))
+        ok = err_set(e, "-symbols: %s", why.msg);
+    free(o.file);
+    return ok;
 }
 
 static const struct prop mem_props[] = {
@@ -476,6 +499,7 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
     case OPT_MONITOR: return remember(s->monitor, &s->nmonitor, ARRAY_LEN(s->monitor), o, e);
     case OPT_MON: return opt_mon(s, a, e);
     case OPT_EX: return remember(s->ex, &s->nex, ARRAY_LEN(s->ex), o, e);
+    case OPT_SYMBOLS: return opt_symbols(a, e);
     case OPT_LOADVM: s->loadvm = a; return true;
     case OPT_TRACE: return remember(s->trace, &s->ntrace, ARRAY_LEN(s->trace), o, e);
     case OPT_CHARDEV: return remember(s->chardev, &s->nchardev, ARRAY_LEN(s->chardev), o, e);

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Monitor commands that look at memory and ports: dumps in all formats, disassembly, values, checksums, searching.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/cpu.h"
+#include "cpu/mmu.h"
+#include "mem/base/bits.h"
+#include "ui/monitor.h"
+#include "ui/opt.h"
+#include "ui/symbols.h"
+#include "ui/vm.h"
+
+// ---- memory
+
+struct format {
+    u64 count;
+    char kind;
+    unsigned size;
+};
+static struct format last_format = {1, 'x', 4};
+static u64 last_addr;
+
+static bool parse_format(struct mon_call *a, struct format *f)
+{
+    *f = last_format;
+    f->count = 1;
+    const char *p = a->fmt;
+    if (*p >= '0' && *p <= '9') f->count = strtoul(p, (char **)&p, 10);
+    for (; *p; p++) {
+        switch (*p) {
+        case 'x':
+        case 'd':
+        case 'u':
+        case 'o':
+        case 'c':
+        case 'i':
+        case 's': f->kind = *p; break;
+        case 'b': f->size = 1; break;
+        case 'h': f->size = 2; break;
+        case 'w': f->size = 4; break;
+        case 'g': f->size = 8; break;
+        default:
+            mon_fail(a, "format '/%s': '%c' is none of x d u o c i s (kind) and b h w g (size)", a->fmt, *p);
+            return false;
+        }
+    }
+    if (f->kind == 'c' && !strpbrk(a->fmt, "hwg")) f->size = 1;
+    if (f->count > 65536) {
+        mon_fail(a, "format '/%s': at most 65536 at once", a->fmt);
+        return false;
+    }
+    last_format = *f;
+    return true;
+}
+
+static void print_value(struct buf *out, u64 v, char kind, unsigned size)
+{
+    i64 sv = size == 1 ? (i8)v : size == 2 ? (i16)v : size == 4 ? (i32)v : (i64)v;
+    switch (kind) {
+    case 'd': buf_printf(out, "%lld", (long long)sv); break;
+    case 'u': buf_printf(out, "%llu", (unsigned long long)v); break;
+    case 'o': buf_printf(out, "0%llo", (unsigned long long)v); break;
+    case 'c':
+        if (v >= 32 && v < 127)
+            buf_printf(out, "'%c'", (int)v);
+        else
+            buf_printf(out, "'\\x%02x'", (unsigned)v & 0xff);
+        break;
+    default: buf_printf(out, "0x%0*llx", (int)size * 2, (unsigned long long)v);
+    }
+}
+
+static bool look(u64 addr, void *to, u64 n, bool phys)
+{
+    return phys ? bus_dma_read(&vm.pc->m.bus, addr, to, n) : mmu_debug_read(mon_the_cpu(), addr, to, n);
+}
+
+// With a size letter the code is taken to be 16 (h), 32 (w) or 64 bits (g) wide, else as the processor is now.
+static u64 dump_code(struct mon_call *a, u64 addr, u64 count, bool phys)
+{
+    struct cpu *c = mon_the_cpu();
+    const char *letter = strpbrk(a->fmt, "hwg");
+    unsigned mode = !letter ? c->mode & MODE_CODE : *letter == 'h' ? MODE_16 : *letter == 'w' ? MODE_32 : MODE_64;
+    for (u64 first = count; count; count--) {
+        u8 code[15];
+        unsigned n = 15;
+        char text[256];
+        u64 off;
+        const char *name = phys ? NULL : symbol_at(c, addr, &off);
+        if (name && (!off || count == first)) buf_printf(a->out, "%s:\n", symbol_text(c, addr));
+        while (n && !look(addr, code, n, phys)) n--;
+        if (!n) {
+            mon_fail(a, "0x%016llx: no memory there", (unsigned long long)addr);
+            return addr;
+        }
+        unsigned len = disas_as(c, mode, addr, code, n, text, sizeof text);
+        buf_printf(a->out, "0x%08llx:  ", (unsigned long long)addr);
+        for (unsigned i = 0; i < 10; i++)
+            if (i < (len ? len : 1))
+                buf_printf(a->out, "%02x ", code[i]);
+            else
+                buf_printf(a->out, "   ");
+        buf_printf(a->out, " %s\n", text);
+        addr += len ? len : 1;
+    }
+    return addr;
+}
+
+static u64 dump_text(struct mon_call *a, u64 addr, u64 count, bool phys)
+{
+    for (; count; count--) {
+        u8 c;
+        buf_printf(a->out, "0x%016llx: \"", (unsigned long long)addr);
+        for (unsigned i = 0; i < 4096 && look(addr, &c, 1, phys) && (addr++, c); i++)
+            buf_printf(a->out, c >= 32 && c < 127 ? "%c" : "\\x%02x", c);
+        buf_printf(a->out, "\"\n");
+    }
+    return addr;
+}
+
+static void dump(struct mon_call *a, bool phys)
+{
+    struct format f;
+    u64 addr = last_addr;
+    if (!parse_format(a, &f)) return;
+    if (*a->rest && !mon_number(a, "address", a->rest, &addr)) return;
+    if (f.kind == 'i') {
+        last_addr = dump_code(a, addr, f.count, phys);
+        return;
+    }
+    if (f.kind == 's') {
+        last_addr = dump_text(a, addr, f.count, phys);
+        return;
+    }
+    unsigned per_line = f.kind == 'c' ? 8 : 16 / f.size;
+    if (f.kind == 'x' && f.size == 1) per_line = 8;
+    for (u64 i = 0; i < f.count; i++, addr += f.size) {
+        u8 b[8] = {0};
+        if (!look(addr, b, f.size, phys)) {
+            mon_fail(a, "%s0x%016llx: no memory there", i % per_line ? "\n" : "", (unsigned long long)addr);
+            return;
+        }
+        if (i % per_line == 0) buf_printf(a->out, "%016llx:", (unsigned long long)addr);
+        buf_printf(a->out, " ");
+        print_value(a->out, ld64(b), f.kind, f.size);
+        if (i % per_line == per_line - 1 || i == f.count - 1) buf_printf(a->out, "\n");
+    }
+    last_addr = addr;
+}
+void mon_x(struct mon_call *a) { dump(a, false); }
+void mon_xp(struct mon_call *a) { dump(a, true); }
+
+void mon_print(struct mon_call *a)
+{
+    u64 v;
+    struct format f = {1, 'x', 8};
+    if (*a->fmt && !parse_format(a, &f)) return;
+    if (!mon_number(a, "print", a->rest, &v)) return;
+    if (f.kind == 'x')
+        buf_printf(a->out, "0x%llx\n", (unsigned long long)v);
+    else {
+        print_value(a->out, v, f.kind, 8);
+        buf_printf(a->out, "\n");
+    }
+}
+
+static void save(struct mon_call *a, bool phys)
+{
+    u64 addr, n;
+    u8 page[4096];
+    if (!mon_number(a, "address", a->argv[0], &addr) || !mon_number(a, "size", a->argv[1], &n)) return;
+    FILE *f = fopen(a->argv[2], "wb");
+    if (!f) {
+        mon_fail(a, "cannot write '%s': %s", a->argv[2], err_errno(errno));
+        return;
+    }
+    while (n && !a->failed) {
+        u64 k = min_u64(n, sizeof page);
+        if (!look(addr, page, k, phys))
+            mon_fail(a, "0x%llx: no memory there", (unsigned long long)addr);
+        else if (fwrite(page, 1, k, f) != k)
+            mon_fail(a, "cannot write '%s': %s", a->argv[2], err_errno(errno));
+        addr += k;
+        n -= k;
+    }
+    if (fclose(f) && !a->failed) mon_fail(a, "cannot write '%s': %s", a->argv[2], err_errno(errno));
+}
+void mon_memsave(struct mon_call *a) { save(a, false); }
+void mon_pmemsave(struct mon_call *a) { save(a, true); }
+
+// ---- ports
+
+static bool port_args(struct mon_call *a, unsigned *size, u64 *port)
+{
+    *size = *a->fmt == 'w' ? 4 : *a->fmt == 'h' ? 2 : 1;
+    if (*a->fmt && (!strchr("bhw", *a->fmt) || a->fmt[1])) {
+        mon_fail(a, "a port has /b (8), /h (16) or /w (32 bits)");
+        return false;
+    }
+    if (!mon_number(a, "port", a->argv[0], port)) return false;
+    if (*port <= 0xffff) return true;
+    mon_fail(a, "ports are 0 to 0xffff");
+    return false;
+}
+void mon_in(struct mon_call *a)
+{
+    unsigned size;
+    u64 port;
+    if (port_args(a, &size, &port))
+        buf_printf(a->out, "port%c[0x%04llx] = 0x%0*x\n", "bbhww"[size], (unsigned long long)port, (int)size * 2,
+                   bus_in(&vm.pc->m.bus, (u16)port, size));
+}
+void mon_out(struct mon_call *a)
+{
+    unsigned size;
+    u64 port, v;
+    if (port_args(a, &size, &port) && mon_number(a, "value", a->argv[1], &v))
+        bus_out(&vm.pc->m.bus, (u16)port, (u32)v, size);
+}
+
+void mon_ring(struct mon_call *a)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return;
+    log_ring_print(&vm.pc->m.bus.log, f, LOG_RING);
+    fclose(f);
+    buf_add(a->out, text, n);
+    free(text);
+}
