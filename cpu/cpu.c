@@ -70,7 +70,7 @@ static void reset_common(struct cpu *c)
     c->inhibit_db = c->nmi_blocked = false;
     c->monitor_armed = c->rep_pending = c->rep_middle = false;
     c->exc = c->exc_first = -1;
-    c->exc_has_err = c->exc_soft = c->exc_ext = false;
+    c->exc_has_err = c->exc_here = c->exc_ext = false;
     c->cur = NULL;
     c->attn = (c->attn & (ATTN_INTR | ATTN_EXIT)) | ATTN_CODE;
     c->mode = 0;

@@ -307,7 +307,7 @@ struct cpu {
     int exc; // vector, -1 none
     u32 exc_err;
     bool exc_has_err;
-    bool exc_soft;  // INT n, INT3, INTO: RIP already past it
+    bool exc_here;  // RIP is where a fault belongs, not behind the instruction: a task switch has got to the new task
     bool exc_ext;   // an event outside the program is being delivered: error codes have EXT set
     int exc_first;  // vector whose delivery raised exc, -1 none: double fault rules
     jmp_buf *fault; // where cpu_raise() goes: set by whoever runs instructions or calls into cpu/

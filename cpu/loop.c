@@ -12,7 +12,8 @@ u64 cpu_icount(const struct cpu *c) { return c->icount + (c->engine ? c->engine-
 static void unwind(struct cpu *c)
 {
     c->icount += c->engine->progress(c);
-    if (c->cur && !c->exc_soft) c->gpr[R_RIP] = c->engine->fault_rip(c);
+    if (c->cur && !c->exc_here) c->gpr[R_RIP] = c->engine->fault_rip(c);
+    c->exc_here = false;
     if (!cpu_code64(c)) c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
     c->cur = NULL;
 }

@@ -203,8 +203,8 @@ void task_switch(struct cpu *c, u16 tss_sel, const struct desc *d, enum task_why
     c->cr0 |= CR0_TS;
     c->dr[7] &= ~(u64)0x155; // L0-L3 and LE are the old task's
     for (unsigned i = 0; i < 8; i++) c->gpr[i] = t.reg[i];
-    // A fault from here on winds RIP back by the instruction's length: it must come out at the new task's.
-    c->gpr[R_RIP] = (u64)t.ip + (c->cur ? c->cur->len : 0);
+    c->gpr[R_RIP] = t.ip;
+    c->exc_here = true; // a fault from here on is the new task's
     c->cpl = t.flags & FL_VM ? 3 : t.seg[S_CS] & 3;
     sys_set_eflags(c, t.flags, ~0u);
     for (unsigned i = S_ES; i <= S_GS; i++) {
@@ -224,7 +224,7 @@ void task_switch(struct cpu *c, u16 tss_sel, const struct desc *d, enum task_why
         c->gpr[R_RSP] = c->seg[S_SS].attr & SEG_DB ? (u32)sp : (c->gpr[R_RSP] & ~(u64)0xffff) | (sp & 0xffff);
     }
     if (t.ip > c->seg[S_CS].limit) cpu_raise_err(c, EXC_GP, c->exc_ext);
-    c->gpr[R_RIP] = t.ip;
+    c->exc_here = false;
     c->no_step = true;
     if (t.trap) { // debug trap before the new task's first instruction
         c->dr6_pending |= 1 << 15;

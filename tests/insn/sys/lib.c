@@ -248,6 +248,17 @@ void test(const char *n, const char *s)
     section = s;
     failed = false;
 }
+void test2(const char *n, const char *rest, const char *s)
+{
+    static char both[96];
+    char *p = both, *end = both + sizeof both - 1;
+    end_test();
+    for (; *n && p < end; n++) *p++ = *n;
+    *p++ = ' ';
+    for (; *rest && p < end; rest++) *p++ = *rest;
+    *p = 0;
+    test(both, s);
+}
 void check_(const char *what, u64 got, u64 want, u64 mask)
 {
     checks++;

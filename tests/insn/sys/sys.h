@@ -143,7 +143,8 @@ void place(u32 at, const u8 *from, const u8 *end);
 
 // ---- reports
 
-void test(const char *name, const char *section); // begins a test; ends the one before
+void test(const char *name, const char *section);                    // begins a test; ends the one before
+void test2(const char *name, const char *rest, const char *section); // …, named by both words
 void check_(const char *what, u64 got, u64 want, u64 mask);
 #define EQ(what, got, want)        check_(what, got, want, ~0ull)
 #define BITS(what, got, want, msk) check_(what, got, want, msk)
