@@ -7,6 +7,7 @@
 #include "cpu/access.h"
 #include "cpu/cpuid.h"
 #include "cpu/mmu.h"
+#include "cpu/seg.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
 
@@ -237,6 +238,8 @@ u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
 {
     struct tlb_entry *e = &c->tlb2->itlb[c->cpl == 3][lin >> 12 & (ITLB - 1)];
     if (e->tag != (lin & PAGE_MASK)) {
+        // Code runs off the end of the lower half, and AMD's SYSRET looks at nothing.
+        if (!lin_canonical(lin)) cpu_raise_err(c, EXC_GP, 0);
         u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
         e->tag = lin & PAGE_MASK;
         e->addend = (pa & PAGE_MASK) | (c->tlb2->global ? ITLB_GLOBAL : 0);

@@ -385,6 +385,28 @@ static void canonical(void)
     EQ("wraps to the other half", ev.r.si, scratch[0]);
     wrmsr(0xc0000100, 0);
 }
+
+static void run_off_the_end(void)
+{
+    static u64 pdpt[512] PAGE_ALIGNED, pd[512] PAGE_ALIGNED;
+    test("code that runs into the hole", "vol. 1 3.3.7.1, vol. 3 6.15");
+    boot_pml4[255] = (ul)pdpt | 7;
+    pdpt[511] = (ul)pd | 7;
+    pd[511] = 0x1e00087; // 30 MB
+    memset((void *)0x1fffff0, 0x90, 16);
+    struct regs r = ring(0, (void *)(LAST - 3));
+    run(&r);
+    event_is(GP, 0, (void *)NONCANON);
+    r = ring(3, (void *)LAST);
+    run(&r);
+    event_is(GP, 0, (void *)NONCANON);
+    test("an instruction that reaches into the hole", "vol. 1 3.3.7.1, vol. 3 6.15");
+    W8(0x1ffffff) = 0xb8; // MOV EAX, imm32
+    run(&r);
+    event_is(GP, 0, (void *)LAST);
+    boot_pml4[255] = 0;
+    wcr3(rcr3());
+}
 CODE(c_fsb, "wrmsr\n.globl c_fsb_at\nc_fsb_at: mov %fs:(%rbx),%rsi");
 
 // ---- segments in 64-bit code
@@ -803,6 +825,7 @@ void test_main(void)
     else
         rules();
     canonical();
+    run_off_the_end();
     segments();
     legacy();
     instructions();
