@@ -3,6 +3,7 @@
 // crossing, MMIO, data breakpoints. All pages of an access are translated before the first byte moves.
 #include <string.h>
 #include "cpu/access.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -45,23 +46,28 @@ static void check_align(struct cpu *c, u64 lin, unsigned size)
 
 static bool data_breakpoints(const struct cpu *c) { return c->dr[7] & 0xff; }
 
+static bool watched(const struct cpu *c)
+{
+    return unlikely(c->hooks != NULL) && (c->hooks->nwatch || c->hooks->watch_all);
+}
+
 static u64 next_lin(struct cpu *c, u64 lin) { return cpu_code64(c) ? lin : (u32)lin; }
 
 u64 access_lin_load_slow(struct cpu *c, u64 lin, unsigned size, bool system)
 {
-    u64 v, pa;
+    u64 v, pa, pb = 0;
     if (!system) check_align(c, lin, size);
     unsigned room = PAGE_SIZE - (lin & 0xfff);
     if (likely(room >= size)) {
         void *p = tlb_fill(c, lin, ACC_READ, system, &pa);
         v = p ? ld_size(p, size) : bus_load(c->bus, pa, size);
     } else {
-        u64 pb;
         pa = mmu_translate(c, lin, ACC_READ, system);
         pb = mmu_translate(c, next_lin(c, lin + room), ACC_READ, system);
         v = 0;
         for (unsigned i = 0; i < size; i++) v |= bus_load(c->bus, i < room ? pa + i : pb + (i - room), 1) << 8 * i;
     }
+    if (watched(c)) hook_data(c, lin, pa, pb, v, size, false, system);
     if (unlikely(data_breakpoints(c)) && !system) debug_check_data(c, lin, size, false);
     return v;
 }
@@ -73,6 +79,7 @@ void access_lin_store_slow(struct cpu *c, u64 lin, u64 v, unsigned size, bool sy
     unsigned room = PAGE_SIZE - (lin & 0xfff);
     if (likely(room >= size)) {
         void *p = tlb_fill(c, lin, ACC_WRITE, system, &pa);
+        if (watched(c)) hook_data(c, lin, pa, 0, v & size_mask(size), size, true, system);
         if (p)
             st_size(p, v, size);
         else
@@ -81,6 +88,7 @@ void access_lin_store_slow(struct cpu *c, u64 lin, u64 v, unsigned size, bool sy
         u64 pb;
         pa = mmu_translate(c, lin, ACC_WRITE, system);
         pb = mmu_translate(c, next_lin(c, lin + room), ACC_WRITE, system);
+        if (watched(c)) hook_data(c, lin, pa, pb, v & size_mask(size), size, true, system);
         for (unsigned i = 0; i < size; i++)
             bus_store(c->bus, i < room ? pa + i : pb + (i - room), v >> 8 * i & 0xff, 1);
     }
@@ -119,12 +127,20 @@ void mem_probe(struct cpu *c, unsigned seg, u64 ea, unsigned n, int acc)
 
 void sys_probe(struct cpu *c, u64 lin, unsigned n, int acc) { probe_pages(c, lin, n, acc, true); }
 
+static u64 first_bytes(const u8 *p, u64 n)
+{
+    u64 v = 0;
+    for (unsigned i = 0; i < 8 && i < n; i++) v |= (u64)p[i] << 8 * i;
+    return v;
+}
+
 // Moves n bytes once all pages are known to be accessible.
 static void move_block(struct cpu *c, u64 lin, u8 *p, unsigned n, bool write)
 {
     while (n) {
         u64 pa, m = min_u64(n, PAGE_SIZE - (lin & 0xfff));
         u8 *host = tlb_fill(c, next_lin(c, lin), write ? ACC_WRITE : ACC_READ, false, &pa);
+        if (watched(c) && write) hook_data(c, next_lin(c, lin), pa, 0, first_bytes(p, m), (u32)m, true, false);
         if (host && write)
             memcpy(host, p, m);
         else if (host)
@@ -137,6 +153,7 @@ static void move_block(struct cpu *c, u64 lin, u8 *p, unsigned n, bool write)
                 else
                     st_size(p + i, bus_load(c->bus, pa + i, w), w);
             }
+        if (watched(c) && !write) hook_data(c, next_lin(c, lin), pa, 0, first_bytes(p, m), (u32)m, false, false);
         lin += m, p += m, n -= m;
     }
 }

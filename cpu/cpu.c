@@ -7,6 +7,7 @@
 #include "cpu/decode.h"
 #include "cpu/flags.h"
 #include "cpu/fpu/x87.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 #include "mem/state.h"
@@ -425,7 +426,8 @@ struct cpu *cpu_new(struct bus *b, unsigned index, const struct cpu_model *model
     if (pins) c->pins = *pins;
     c->a20_mask = ~(u64)0;
     c->phys_mask = ((u64)1 << model->phys_bits) - 1;
-    c->icount_limit = ~(u64)0;
+    c->icount_limit = c->icount_stop = ~(u64)0;
+    c->trail = xalloc(sizeof *c->trail);
     tlb_create(c);
     if (engine && engine->create) c->engine_data = engine->create(c);
     cpu_reset(c);
@@ -438,6 +440,7 @@ void cpu_free(struct cpu *c)
 {
     if (c->engine && c->engine->destroy) c->engine->destroy(c);
     tlb_destroy(c);
+    free(c->trail);
     decoder_free((struct decoder *)c->decoder);
     free(c);
 }

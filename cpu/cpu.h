@@ -12,6 +12,8 @@ struct cpu;
 struct insn;
 struct decoder;
 struct cpu_model;
+struct cpu_hooks;
+struct cpu_trail;
 
 // General registers in the order of their encoding. R_ZERO reads as 0 (no base, no index), R_RIP is the instruction
 // pointer: while an instruction executes it already holds the address of the next one, as the SDM's pseudocode has it.
@@ -319,10 +321,14 @@ struct cpu {
     struct bus *bus;
     const struct cpu_engine *engine;
     void *engine_data;
-    struct tlb2 *tlb2;  // second level, cpu/tlb.c
-    u32 tlb_gen_global; // the same for global pages, which MOV CR3 leaves alone; bit 31 tells the two apart
-    bool fetch_global;  // the last tlb_fetch() was from a global page
-    unsigned index;     // among the machine's CPUs
+    const struct cpu_hooks *hooks; // of a debugger (hook.h), NULL while there is none
+    struct cpu_trail *trail;       // last events (hook.h)
+    u64 icount_stop;               // a debugger wants to know when this many instructions have retired, ~0 = no
+    u32 attn_hold;                 // bits of attn that are left pending while a debugger steps
+    struct tlb2 *tlb2;             // second level, cpu/tlb.c
+    u32 tlb_gen_global;            // the same for global pages, which MOV CR3 leaves alone; bit 31 tells the two apart
+    bool fetch_global;             // the last tlb_fetch() was from a global page
+    unsigned index;                // among the machine's CPUs
     u32 apic_id;
 
     struct fpu fpu;
@@ -348,7 +354,7 @@ INLINE void cpu_set_jump_context(struct cpu *c)
 // Which bits of attn can be acted on now: a masked interrupt must not slow the engine down.
 INLINE u32 cpu_attn_mask(const struct cpu *c)
 {
-    return ~((c->eflags & FL_IF ? 0u : ATTN_INTR) | (c->nmi_blocked ? ATTN_NMI : 0u));
+    return ~((c->eflags & FL_IF ? 0u : ATTN_INTR) | (c->nmi_blocked ? ATTN_NMI : 0u) | c->attn_hold);
 }
 INLINE bool cpu_protected(const struct cpu *c) { return (c->mode & (MODE_PE | MODE_VM)) == MODE_PE; }
 // Retired instructions, exact also while one executes (which does not count yet).

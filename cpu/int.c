@@ -3,6 +3,7 @@
 // redirection, double and triple faults. SDM vol. 3 chapter 6, 20.3; vol. 2 INT n for the order of checks.
 #include "cpu/access.h"
 #include "cpu/flags.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -247,6 +248,8 @@ void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u3
     struct gate g;
     bool task;
     if (c->bus && log_on(&c->bus->log, LOG_INT)) log_event(c, vector, kind, has_err, err);
+    trail_event(c, vector, kind, has_err, err, -1);
+    cpu_hook(c, HOOK_INT, (u64)vector, kind, err);
     c->exc_ext = !is_soft(kind);
     if (cpu_real(c)) {
         deliver_real(c, vector);
@@ -335,6 +338,7 @@ static void triple_fault(struct cpu *c)
     c->exc = c->exc_first = -1;
     c->exc_ext = false;
     c->attn |= ATTN_EXIT;
+    cpu_hook(c, HOOK_TRIPLE, 0, 0, 0);
     if (log_on(&c->bus->log, LOG_RESET)) log_item(&c->bus->log, LOG_RESET, "cpu%u: triple fault\n", c->index);
     if (c->pins.triple_fault) c->pins.triple_fault(c->pins.owner, c->index);
 }
@@ -356,6 +360,7 @@ void int_exception(struct cpu *c)
     u32 err = c->exc_err;
     enum int_kind kind = INT_FAULT;
     if (first >= 0) {
+        trail_event(c, vector, INT_FAULT, has_err, err, first);
         enum exc_class a = exc_class(first), b = exc_class(vector);
         if (first == EXC_DF && b != BENIGN) {
             triple_fault(c);

@@ -3,6 +3,7 @@
 // all else is the engine's. A fault anywhere below longjmps here.
 #include "cpu/access.h"
 #include "cpu/decode.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -20,7 +21,7 @@ static void unwind(struct cpu *c)
 
 static bool wake(struct cpu *c)
 {
-    u32 a = c->attn;
+    u32 a = c->attn & ~c->attn_hold;
     if (c->halt == CPU_WAIT_SIPI) return a & (ATTN_SIPI | ATTN_INIT);
     if (c->halt == CPU_SHUTDOWN) return a & (ATTN_INIT | ATTN_NMI);
     return (a & (ATTN_INIT | ATTN_SMI)) || ((a & ATTN_NMI) && !c->nmi_blocked) ||
@@ -53,17 +54,16 @@ static bool attend(struct cpu *c)
     if ((c->attn & ATTN_TRAP) && !(shadow && c->inhibit_db)) {
         c->attn &= ~ATTN_TRAP;
         c->exc = EXC_DB;
-        c->exc_has_err = false;
-        int_exception(c); // sets DR6 from dr6_pending
+        c->exc_has_err = false; // run() delivers it: DR6 is set from dr6_pending
         return false;
     }
-    if (!shadow && (c->attn & ATTN_NMI) && !c->nmi_blocked) {
+    if (!shadow && (c->attn & ~c->attn_hold & ATTN_NMI) && !c->nmi_blocked) {
         c->attn &= ~ATTN_NMI;
         c->nmi_blocked = true;
         int_deliver(c, EXC_NMI, INT_NMI, false, 0);
         return false;
     }
-    if (!shadow && (c->attn & ATTN_INTR) && (c->eflags & FL_IF)) {
+    if (!shadow && (c->attn & ~c->attn_hold & ATTN_INTR) && (c->eflags & FL_IF)) {
         int v = c->pins.inta(c->pins.owner, c->index);
         if (v >= 0) {
             trace(&c->bus->log, cpu_interrupt, v, c->gpr[R_RIP]);
@@ -95,10 +95,25 @@ static void step(struct cpu *c, bool shadow)
     }
 }
 
+// A debugger's word on the instruction that step() would execute: true = stop before it. What the engines' blocks ask
+// for themselves is asked here for single instructions.
+static bool stop_before(struct cpu *c)
+{
+    u64 lin = c->gpr[R_RIP] + (cpu_code64(c) ? 0 : c->seg[S_CS].base), pa;
+    const struct cpu_hooks *h = c->hooks;
+    if (!cpu_code64(c)) lin = (u32)lin;
+    if (h->each && h->insn(c, lin)) return true;
+    if (!mmu_peek(c, lin, &pa)) pa = ~(u64)0;
+    return hook_marked(h, lin, pa) && h->code(c, lin);
+}
+
 static enum cpu_stop run(struct cpu *c)
 {
     for (;;) {
-        if (c->exc >= 0) int_exception(c);
+        if (c->exc >= 0) {
+            if (unlikely(c->hooks != NULL) && c->hooks->fault && c->hooks->fault(c)) return CPU_STOP_EXIT;
+            int_exception(c);
+        }
         c->exc_first = -1;
         if (unlikely(c->halt != CPU_RUNNING)) {
             if (c->attn & ATTN_EXIT) {
@@ -111,14 +126,24 @@ static enum cpu_stop run(struct cpu *c)
         if (c->attn & ~ATTN_EXIT) {
             bool shadow = c->attn & ATTN_SHADOW;
             if (attend(c)) {
-                if (c->icount >= c->icount_limit) { // the shadow outlives the slice
-                    if (shadow) c->attn |= ATTN_SHADOW;
-                    return CPU_STOP_BUDGET;
+                bool over = c->icount >= c->icount_limit, leave = c->attn & ATTN_EXIT;
+                if (over || leave || (unlikely(c->hooks != NULL) && stop_before(c))) {
+                    if (shadow) c->attn |= ATTN_SHADOW; // it outlives the slice
+                    c->attn &= ~(u32)ATTN_EXIT;
+                    return over && !leave ? CPU_STOP_BUDGET : CPU_STOP_EXIT;
                 }
+                if (likely(!c->trail->branches_on)) {
+                    step(c, shadow);
+                    continue;
+                }
+                u64 from = c->seg[S_CS].base + c->gpr[R_RIP];
+                u32 mode = c->mode;
                 step(c, shadow);
+                u64 to = c->seg[S_CS].base + c->gpr[R_RIP];
+                if (to - from > 15) cpu_branch(c, from, to, mode);
                 continue;
             }
-            if ((c->attn & cpu_attn_mask(c) & ~ATTN_EXIT) || c->halt != CPU_RUNNING) continue;
+            if ((c->attn & cpu_attn_mask(c) & ~ATTN_EXIT) || c->halt != CPU_RUNNING || c->exc >= 0) continue;
         }
         if (c->attn & ATTN_EXIT) {
             c->attn &= ~ATTN_EXIT;
@@ -134,10 +159,16 @@ enum cpu_stop cpu_run(struct cpu *c, u64 budget)
 {
     jmp_buf fault, *outer = c->fault;
     c->fault = &fault;
-    c->icount_limit = c->icount + budget;
+    u64 limit = c->icount + budget;
+    c->icount_limit = min_u64(limit, max_u64(c->icount_stop, c->icount));
     c->bus->cur_cpu = c->index;
     if (setjmp(fault)) unwind(c);
     enum cpu_stop why = run(c);
     c->fault = outer;
+    if (unlikely(c->icount >= c->icount_stop)) {
+        c->icount_limit = limit;
+        cpu_hook(c, HOOK_ICOUNT, 0, 0, 0);
+        return CPU_STOP_EXIT;
+    }
     return why;
 }

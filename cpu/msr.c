@@ -3,6 +3,7 @@
 // here raises #GP(0), as on hardware. Leaves out performance counters, last-branch records and machine-check banks
 // (MCG_CAP says that there are none).
 #include "cpu/cpuid.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -140,6 +141,7 @@ static bool write_efer(struct cpu *c, u64 v)
     if (((v ^ old) & EFER_LME) && (c->cr0 & CR0_PG)) return false;
     v = (v & ~(u64)EFER_LMA) | (old & EFER_LMA); // LMA is the processor's
     c->efer = v;
+    cpu_hook(c, HOOK_CR, 16, old, v);
     if ((v ^ old) & EFER_NXE) tlb_flush(c, true);
     cpu_update_mode(c);
     return true;

@@ -3,6 +3,7 @@
 // SDM vol. 3 chapters 3 and 5; order of checks and error codes from vol. 2 (MOV, POP, LDS, LLDT, LTR, LAR, LSL, VERR).
 // Deviation: a null selector always clears the base (AMD before Zen 2 keeps that of FS and GS).
 #include "cpu/access.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -175,7 +176,9 @@ void cpu_update_mode(struct cpu *c)
     if (c->dr[7] & 0xff)
         for (unsigned i = 0; i < 4; i++)
             if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3)) insn_bp = true;
-    if (insn_bp || (c->eflags & (FL_TF | FL_RF)))
+    if ((old ^ c->mode) & (MODE_CODE | MODE_PE | MODE_VM | MODE_LMA)) cpu_hook(c, HOOK_MODE, old, c->mode, 0);
+    bool each = c->hooks && c->hooks->each;
+    if (insn_bp || each || (c->eflags & (FL_TF | FL_RF)))
         c->attn |= ATTN_DEBUG;
     else
         c->attn &= ~ATTN_DEBUG;

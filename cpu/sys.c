@@ -3,6 +3,7 @@
 // SDM vol. 3 2.5 (control registers), 4.1 (paging transitions), 9.8.5 (long mode), vol. 1 19.5 (I/O), vol. 2 MOV CR.
 #include "cpu/cpuid.h"
 #include "cpu/flags.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -106,6 +107,7 @@ void sys_write_cr(struct cpu *c, unsigned n, u64 v)
 {
     if (n > 8 || !(0x11du >> n & 1)) cpu_raise(c, EXC_UD);
     if (c->cpl != 0) gp0(c);
+    u64 old = hook_wants(c, HOOK_CR) ? sys_read_cr(c, n) : 0;
     switch (n) {
     case 0: write_cr0(c, v); break;
     case 2: c->cr2 = v; break;
@@ -116,6 +118,7 @@ void sys_write_cr(struct cpu *c, unsigned n, u64 v)
         if (c->pins.set_tpr) c->pins.set_tpr(c->pins.owner, c->index, v);
         break;
     }
+    cpu_hook(c, HOOK_CR, n, old, v);
 }
 
 // ---- EFLAGS
@@ -143,7 +146,10 @@ u32 sys_io_in(struct cpu *c, u16 port, unsigned size)
     io_check(c, port, size);
     debug_check_io(c, port, size);
     c->bus->cur_cpu = c->index;
-    return bus_in(c->bus, port, size);
+    u32 v = bus_in(c->bus, port, size);
+    trail_io(c, port, v, size, false);
+    cpu_hook(c, HOOK_IN, port | size << 16, v, 0);
+    return v;
 }
 
 void sys_io_out(struct cpu *c, u16 port, u32 v, unsigned size)
@@ -152,6 +158,8 @@ void sys_io_out(struct cpu *c, u16 port, u32 v, unsigned size)
     debug_check_io(c, port, size);
     c->bus->cur_cpu = c->index;
     bus_out(c->bus, port, v, size);
+    trail_io(c, port, v, size, true);
+    cpu_hook(c, HOOK_OUT, port | size << 16, v, 0);
 }
 
 // ---- CPUID

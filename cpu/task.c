@@ -4,6 +4,7 @@
 #include "cpu/access.h"
 #include "cpu/decode.h"
 #include "cpu/flags.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 
@@ -161,7 +162,9 @@ static void load_context(struct cpu *c, const struct task_image *t, bool is32)
 {
     static const u8 data[] = {S_DS, S_ES, S_FS, S_GS};
     if (is32 && (c->cr0 & CR0_PG)) {
+        u64 old = c->cr3;
         c->cr3 = t->cr3;
+        cpu_hook(c, HOOK_CR, 3, old, t->cr3);
         if ((c->cr4 & CR4_PAE) && !mmu_load_pdptes(c, t->cr3)) cpu_raise_err(c, EXC_GP, 0);
         tlb_flush(c, false);
     }

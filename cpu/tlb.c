@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cpu/access.h"
 #include "cpu/cpuid.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 #include "mem/base/bits.h"
@@ -221,6 +222,7 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     if (!g.host || !g.direct) return NULL;
     void *host = g.host + (*pa & 0xfff);
     if (system || c->tlb == &c->tlbs[TLBSET_NONE]) return host;
+    if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;
     struct tlb2 *t = c->tlb2;
     struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
     u32 k = (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));

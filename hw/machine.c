@@ -10,6 +10,7 @@
 #include "mem/state.h"
 
 #define SLICE_ONE  40000u // instructions a turn, one CPU: well under a millisecond
+#define STEP_NS    10     // what a debugger's single step takes, in host mode
 #define SLICE_MANY 8000u  // … several: spinlocks wait for the other CPU's turn
 
 static u64 host_now(struct machine *m) { return m->time.host_ns ? m->time.host_ns(m->time.owner) : 0; }
@@ -119,6 +120,7 @@ void machine_reset(struct machine *m)
 {
     m->requests = 0;
     m->resets++;
+    m->round.left = 0;
     parts_reset(&m->bus.parts);
     remapped(m);
 }
@@ -200,6 +202,42 @@ u64 machine_idle_ns(struct machine *m)
     return left > waited ? left - waited : 0;
 }
 
+static bool asked(const struct machine *m) { return m->requests || m->exiting || m->pause; }
+
+// Turns of all CPUs, or the rest of those that a stop broke off. True if any of them ran.
+static bool one_round(struct machine *m)
+{
+    unsigned k = m->round.left ? m->round.left : m->ncpus;
+    u64 limit = m->round.left ? m->round.budget : ~(u64)0;
+    bool any = m->round.left && m->round.any;
+    for (m->round.left = 0; k; k--, limit = ~(u64)0) {
+        struct cpu *c = m->cpu[m->turn];
+        c->attn &= ~(u32)ATTN_EXIT; // whoever asked has set a flag as well
+        u64 from = c->icount, n = min_u64(budget(m), limit), ran = 0;
+        enum cpu_stop why = CPU_STOP_EXIT;
+        if (!asked(m)) {
+            why = cpu_run(c, n);
+            ran = c->icount - from;
+        }
+        any |= ran || why != CPU_STOP_HALT;
+        if (m->pause && why == CPU_STOP_EXIT && (!ran || c->icount < c->icount_limit)) {
+            m->round.left = k;
+            m->round.budget = n - ran;
+            m->round.any = any;
+            return true;
+        }
+        m->turn = (m->turn + 1) % m->ncpus;
+        if (asked(m)) {
+            m->round.left = k - 1;
+            m->round.budget = ~(u64)0;
+            m->round.any = any;
+            return true;
+        }
+        if (m->ncpus > 1) clock_run(&m->bus.clock);
+    }
+    return any;
+}
+
 enum machine_stop machine_run(struct machine *m, u64 ns)
 {
     u64 end = host_now(m) + ns;
@@ -207,15 +245,8 @@ enum machine_stop machine_run(struct machine *m, u64 ns)
     for (;;) {
         clock_run(&m->bus.clock);
         if (serve_requests(m, &why)) return why;
-        bool any = false;
-        for (unsigned k = 0; k < m->ncpus; k++) {
-            struct cpu *c = m->cpu[m->turn];
-            m->turn = (m->turn + 1) % m->ncpus;
-            any |= cpu_run(c, budget(m)) != CPU_STOP_HALT;
-            if (m->requests || m->exiting || m->pause) break;
-            if (m->ncpus > 1) clock_run(&m->bus.clock);
-        }
-        if (!any && !m->requests && !m->exiting && !m->pause) {
+        bool any = one_round(m);
+        if (!any && !asked(m)) {
             if (!idle(m))
                 return MACHINE_IDLE; // else time was moved on: a sleeping guest too must leave the loop in time
         } else {
@@ -228,11 +259,30 @@ enum machine_stop machine_run(struct machine *m, u64 ns)
     }
 }
 
-void machine_step(struct machine *m)
+// Nothing runs on this CPU: time is moved to what may wake it.
+static void skip_time(struct machine *m)
 {
-    struct cpu *c = m->cpu[m->turn];
+    u64 due = clock_next(&m->bus.clock), t = now(m);
+    if (due == ~(u64)0 || due <= t) return;
+    if (m->time.icount_shift >= 0)
+        m->warp += due - t;
+    else
+        m->stopped_at = due;
+}
+
+enum machine_stop machine_step(struct machine *m, unsigned cpu)
+{
+    struct cpu *c = m->cpu[cpu];
+    enum machine_stop why;
     clock_run(&m->bus.clock);
-    cpu_run(c, 1);
+    if (serve_requests(m, &why)) return why;
+    c->attn &= ~(u32)ATTN_EXIT;
+    enum cpu_stop s = cpu_run(c, 1);
+    if (m->time.icount_shift < 0) m->stopped_at += STEP_NS;
+    if (s == CPU_STOP_HALT) skip_time(m);
+    clock_run(&m->bus.clock);
+    if (serve_requests(m, &why)) return why;
+    return s == CPU_STOP_HALT || s == CPU_STOP_SHUTDOWN ? MACHINE_IDLE : MACHINE_BUSY;
 }
 
 void machine_state(struct machine *m, struct state *s)
@@ -266,6 +316,7 @@ void machine_state(struct machine *m, struct state *s)
     parts_state(&m->bus.parts, s);
     bus_map_commit(&m->bus);
     if (!state_loading(s)) return;
+    m->round.left = 0;
     if (!state_ok(s)) machine_reset(m); // half a machine is none; its timers may lie years behind its time
     // Retired instructions were loaded with the CPUs: time is what it was.
     if (m->time.icount_shift >= 0) m->warp = t - (machine_icount(m) << m->time.icount_shift);

@@ -24,6 +24,11 @@ struct machine {
     struct bus bus;
     struct cpu *cpu[MACHINE_MAX_CPUS];
     unsigned ncpus, turn;
+    struct {           // of a round of turns that a debugger's stop broke off: it goes on as if nothing had been
+        unsigned left; // turns, 0 = none broken off
+        u64 budget;    // of the turn that was under way
+        bool any;      // somebody ran
+    } round;
     struct machine_time time;
     bool running;   // time flows
     u64 host_base;  // host mode: virtual time = host time - host_base
@@ -47,8 +52,10 @@ enum machine_stop machine_run(struct machine *m, u64 ns);
 u64 machine_idle_ns(struct machine *m);
 void machine_request(struct machine *m, int what); // BUS_REQ_* from outside (monitor)
 void machine_pause(struct machine *m);             // machine_run() returns MACHINE_PAUSED soon
-void machine_step(struct machine *m);              // one instruction of the CPU whose turn it is
-u64 machine_icount(struct machine *m);             // retired by all CPUs
+// One instruction of this CPU alone, for a debugger; the machine is stopped. Time goes on: with icount by that
+// instruction, else by 10 ns; while the CPU is halted, to the next event. What devices ask for is done as in run().
+enum machine_stop machine_step(struct machine *m, unsigned cpu);
+u64 machine_icount(struct machine *m); // retired by all CPUs
 // Everything: RAM, CPUs, parts. Version and shape of the machine are checked on load.
 struct state;
 void machine_state(struct machine *m, struct state *s);

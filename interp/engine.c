@@ -8,6 +8,7 @@
 // says; x87 instructions, which record it, carry their distance from it.
 #include <stdlib.h>
 #include <string.h>
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 #include "interp/cache.h"
@@ -84,6 +85,13 @@ static void engine_invalidate(struct cpu *c, u64 pa, u64 len)
 static u64 code_linear(const struct cpu *c, u64 rip) { return cpu_code64(c) ? rip : (u32)(c->seg[S_CS].base + rip); }
 
 static void x_undefined(struct cpu *c, const struct insn *i) { cpu_raise(c, EXC_UD); }
+// `xchg bx,bx` where a debugger asked for it; it changes nothing, in 64-bit code neither (66 87 DB keeps the rest).
+static void x_magic(struct cpu *c, const struct insn *i) { cpu_hook(c, HOOK_MAGIC, 0, 0, 0); }
+static bool is_magic(const struct insn *i)
+{
+    return i->op == OP_XCHG_EvGv && !i->is_mem && i->rm == R_RBX && i->reg == R_RBX && i->osz == 2;
+}
+
 static void x_too_long(struct cpu *c, const struct insn *i) { cpu_raise_err(c, EXC_GP, 0); }
 
 // Reads n bytes of code at lin without regard to page borders; raises #PF. Slow: for what straddles pages or is not
@@ -108,7 +116,7 @@ static void finish_insn(struct cpu *c, struct insn *i, enum decode_status s)
 {
     if (s == DECODE_OK && (insn_rows[i->op].attr & (A_VEX | A_NOREAL)) && !cpu_protected(c)) s = DECODE_UD;
     if (s == DECODE_OK) {
-        i->exec = interp_pick(i);
+        i->exec = hook_wants(c, HOOK_MAGIC) && is_magic(i) ? x_magic : interp_pick(i);
         return;
     }
     i->op = OP_NONE;
@@ -166,7 +174,7 @@ static void place_stops(struct iblock *t)
 }
 
 // Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
-static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
+static struct iblock *build(struct cpu *c, u64 rip, u64 pa, u32 mode)
 {
     struct engine *e = c->engine_data;
     u64 lin = code_linear(c, rip);
@@ -176,8 +184,9 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa)
     struct iblock *t = code_alloc(e->code, c->bus, BLOCK_MAX + 2);
     unsigned page_room = PAGE_SIZE - (pa & 0xfff), at = 0;
     t->pa = pa;
-    t->mode = c->mode & KEY_MODE;
+    t->mode = mode;
     while (t->n < BLOCK_MAX) {
+        if (unlikely(mode & ~(u32)KEY_MODE) && t->n && hook_marked(c->hooks, lin + at, pa + at)) break;
         unsigned room = min_u64(page_room - at, limit_room(c, rip + at));
         struct insn *i = &t->insn[t->n];
         enum decode_status s = decode(c->decoder, host + at, room, c->mode & MODE_CODE, i);
@@ -217,16 +226,23 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
     u32 mode = c->mode & KEY_MODE;
     e->lookups++;
     u64 pa = tlb_fetch(c, lin, NULL);
-    bool global = c->fetch_global;
+    bool global = c->fetch_global, marked = false;
+    u32 key = cpu_break_key(c, lin, pa);
+    if (unlikely(key)) {
+        mode |= key;
+        marked = hook_marked(c->hooks, lin, pa);
+        if (marked && cpu_break(c, lin)) return NULL;
+    }
     struct iblock *t = code_find(e->code, pa, mode);
     if (t && t->pa2 != ~(u64)0 && tlb_fetch(c, lin + (PAGE_SIZE - (pa & 0xfff)), NULL) != t->pa2) {
         code_invalidate(e->code, c->bus, pa, 1); // the second page is another one now
         t = NULL;
     }
-    if (!t) t = build(c, rip, pa);
+    if (!t) t = build(c, rip, pa, mode);
     if (unlikely(!t)) return NULL;
-    // A block whose instructions straddle pages is looked up each time.
-    if (t->pa2 == ~(u64)0) *j = (struct jump){c->seg[S_CS].base + rip, global ? global_context(c) : c->context, t};
+    // A block whose instructions straddle pages is looked up each time, as is one that a debugger has marked.
+    if (t->pa2 == ~(u64)0 && !marked)
+        *j = (struct jump){c->seg[S_CS].base + rip, global ? global_context(c) : c->context, t};
     return t;
 }
 
@@ -255,7 +271,8 @@ static void run_alone(struct cpu *c)
 
 static void engine_step(struct cpu *c) { run_alone(c); }
 
-static void engine_run(struct cpu *c)
+// `trail`: with the last branches recorded, for a debugger.
+INLINE void run_blocks(struct cpu *c, bool trail)
 {
     struct engine *e = c->engine_data;
     for (;;) {
@@ -273,6 +290,7 @@ static void engine_run(struct cpu *c)
                      t->mode == MODE_DEAD))
             t = lookup(c, rip, j);
         if (unlikely(!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit))) {
+            if (!t && (c->attn & ATTN_EXIT)) return; // a breakpoint
             run_alone(c);
             continue;
         }
@@ -299,9 +317,25 @@ static void engine_run(struct cpu *c)
         }
         i = c->cur = e->last;
         c->gpr[R_RIP] = rip + t->bytes;
-        i->exec(c, i);
+        if (trail) {
+            u64 next = at + t->bytes, from = next - i->len;
+            u32 mode = c->mode;
+            i->exec(c, i);
+            u64 to = c->seg[S_CS].base + c->gpr[R_RIP];
+            if (to != next) cpu_branch(c, from, to, mode);
+        } else {
+            i->exec(c, i);
+        }
         retire(c, t->n);
     }
+}
+
+static void engine_run(struct cpu *c)
+{
+    if (unlikely(c->trail->branches_on))
+        run_blocks(c, true);
+    else
+        run_blocks(c, false);
 }
 
 static void engine_info(struct cpu *c, struct buf *out)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "mem/base/log.h"
 #include "ui/chr.h"
+#include "ui/debug.h"
 #include "ui/monitor.h"
 #include "ui/setup.h"
 #include "ui/vm.h"
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
     vm_run();
     if (vm.display_self) vm.display->close(vm.display_self);
     chr_drain();
+    debug_free();
     pc_free(vm.pc); // the fronts let go of their back ends
     chr_close_all();
     monitor_free_all();

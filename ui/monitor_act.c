@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cpu/cpu.h"
-#include "cpu/mmu.h"
 #include "hw/pci/piix4_pm.h"
 #include "hw/storage/i82077.h"
 #include "mem/base/bits.h"
@@ -24,29 +23,6 @@ void mon_select(struct mon_call *a)
 }
 void mon_stop(struct mon_call *a) { vm_stop(); }
 void mon_cont(struct mon_call *a) { vm_cont(); }
-
-void mon_step(struct mon_call *a)
-{
-    u64 n = 1;
-    if (*a->rest && !mon_number(a, "step", a->rest, &n)) return;
-    if (n > 100000000) {
-        mon_fail(a, "step: at most 100000000 at once");
-        return;
-    }
-    vm_stop();
-    struct machine *m = &vm.pc->m;
-    u64 from = machine_icount(m);
-    for (; n && !m->requests && !m->exiting; n--) machine_step(m);
-    struct cpu *c = mon_the_cpu();
-    u64 at = c->seg[S_CS].base + c->gpr[R_RIP];
-    u8 code[15] = {0};
-    unsigned k = 15;
-    char text[128];
-    while (k && !mmu_debug_read(c, at, code, k)) k--;
-    disas(c, at, code, k, text, sizeof text);
-    buf_printf(a->out, "%04x:%08llx  %s%s\n", c->seg[S_CS].sel, (unsigned long long)c->gpr[R_RIP],
-               k ? text : "(no memory)", machine_icount(m) == from ? "   (halted)" : "");
-}
 
 void mon_quit(struct mon_call *a)
 {

@@ -7,6 +7,7 @@
 #include "hw/machine.h"
 #include "mem/base/bits.h"
 #include "ui/chr.h"
+#include "ui/debug.h"
 #include "ui/loop.h"
 #include "ui/vm.h"
 
@@ -25,14 +26,18 @@ void vm_quit(int status)
     if (vm.pc) machine_pause(&vm.pc->m);
 }
 
-void vm_stop(void)
+static void stop_for(enum stop_kind why)
 {
+    bool was = vm.paused;
     vm.paused = true;
     machine_stop(&vm.pc->m);
+    if (!was) debug_stopped_by(why);
 }
+void vm_stop(void) { stop_for(STOP_USER); }
 
 void vm_cont(void)
 {
+    debug_resuming();
     vm.paused = false;
     machine_start(&vm.pc->m);
 }
@@ -99,49 +104,50 @@ static bool stopped(enum machine_stop why)
 {
     switch (why) {
     case MACHINE_POWEROFF:
-        if (vm.no_shutdown) {
-            vm_stop();
-            return false;
-        }
-        vm_quit(0);
+        if (vm.no_shutdown)
+            stop_for(STOP_POWEROFF);
+        else
+            vm_quit(0);
         return false;
     case MACHINE_RESET:
         vm_after_reset();
         if (!vm.no_reboot) return true;
         if (vm.no_shutdown)
-            vm_stop();
+            stop_for(STOP_RESET);
         else
             vm_quit(0);
         return false;
     case MACHINE_EXIT: vm_quit(vm.pc->m.exit_code); return false;
-    case MACHINE_PAUSED: return true;
+    case MACHINE_PAUSED: debug_paused(); return true;
     case MACHINE_BUSY: return true;
     case MACHINE_IDLE: return false;
     }
     return true;
 }
 
+void vm_round(void)
+{
+    u64 wait = 0;
+    if (vm.paused) {
+        wait = LONG_SLEEP;
+    } else if (!stopped(machine_run(&vm.pc->m, SLICE))) {
+        wait = vm.paused ? 0 : min_u64(machine_idle_ns(&vm.pc->m), LONG_SLEEP);
+    }
+    if (vm.quit) return;
+    u64 now = loop_now_ns();
+    if (vm.keys.n) {
+        key_queue_poll(&vm.keys, &vm.pc->input, now / MS);
+        wait = min_u64(wait, 5 * MS);
+    }
+    if (vm.display_self && now >= vm.next_frame) {
+        if (!vm.display->poll(vm.display_self)) vm_quit(0);
+        vm.next_frame = now + FRAME;
+    }
+    if (vm.display_self) wait = min_u64(wait, vm.next_frame > now ? vm.next_frame - now : 0);
+    loop_wait(wait);
+}
+
 void vm_run(void)
 {
-    u64 next_frame = 0;
-    while (!vm.quit) {
-        u64 wait = 0;
-        if (vm.paused) {
-            wait = LONG_SLEEP;
-        } else if (!stopped(machine_run(&vm.pc->m, SLICE))) {
-            wait = vm.paused ? LONG_SLEEP : min_u64(machine_idle_ns(&vm.pc->m), LONG_SLEEP);
-        }
-        if (vm.quit) break;
-        u64 now = loop_now_ns();
-        if (vm.keys.n) {
-            key_queue_poll(&vm.keys, &vm.pc->input, now / MS);
-            wait = min_u64(wait, 5 * MS);
-        }
-        if (vm.display_self && now >= next_frame) {
-            if (!vm.display->poll(vm.display_self)) vm_quit(0);
-            next_frame = now + FRAME;
-        }
-        if (vm.display_self) wait = min_u64(wait, next_frame > now ? next_frame - now : 0);
-        loop_wait(wait);
-    }
+    while (!vm.quit) vm_round();
 }

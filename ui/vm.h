@@ -16,6 +16,7 @@ struct vm {
     const char *boot_after;
     const struct ui_display_ops *display;
     void *display_self;
+    u64 next_frame;        // when it is due to be drawn, host ns
     struct key_queue keys; // of sendkey and type
 };
 extern struct vm vm; // the one mutable global of ui/
@@ -26,6 +27,7 @@ void vm_cont(void);
 void vm_after_reset(void);
 void vm_flush_disks(void);
 void vm_version(struct buf *out); // and what is built in
+void vm_round(void);              // the machine for some milliseconds, then the host's descriptors
 void vm_run(void);                // until quit
 // Prints the CPUs and the last trace events: our own bug (SIGABRT), or asked for.
 void vm_post_mortem(void);
