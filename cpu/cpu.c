@@ -376,7 +376,7 @@ static void dump_fpu(const struct cpu *c, struct buf *out)
     for (unsigned i = 0; i < 8; i++)
         buf_printf(out, "FPR%u=%016llx %04x%c", i, (unsigned long long)f->m[i], f->se[i], i & 1 ? '\n' : ' ');
     for (unsigned i = 0; i < (cpu_code64(c) ? 16 : 8); i++)
-        buf_printf(out, "XMM%02u=%016llx%016llx%c", i, (unsigned long long)c->vec[i].q[1],
+        buf_printf(out, "XMM%02u=%016llx %016llx%c", i, (unsigned long long)c->vec[i].q[1],
                    (unsigned long long)c->vec[i].q[0], i & 1 ? '\n' : ' ');
 }
 
@@ -390,15 +390,13 @@ void cpu_dump(struct cpu *c, struct buf *out)
                    (unsigned long long)c->idt_base, c->idt_limit);
         buf_printf(out, "CR0=%08x CR2=%016llx CR3=%016llx CR4=%08x\n", (u32)c->cr0, (unsigned long long)c->cr2,
                    (unsigned long long)c->cr3, (u32)c->cr4);
-        for (unsigned i = 0; i < 4; i++) buf_printf(out, "DR%u=%016llx ", i, (unsigned long long)c->dr[i]);
-        buf_printf(out, "\nDR6=%016llx DR7=%016llx\n", (unsigned long long)c->dr[6], (unsigned long long)c->dr[7]);
     } else {
         buf_printf(out, "GDT=     %08x %08x\nIDT=     %08x %08x\n", (u32)c->gdt_base, c->gdt_limit, (u32)c->idt_base,
                    c->idt_limit);
         buf_printf(out, "CR0=%08x CR2=%08x CR3=%08x CR4=%08x\n", (u32)c->cr0, (u32)c->cr2, (u32)c->cr3, (u32)c->cr4);
-        for (unsigned i = 0; i < 4; i++) buf_printf(out, "DR%u=%08x ", i, (u32)c->dr[i]);
-        buf_printf(out, "\nDR6=%08x DR7=%08x\n", (u32)c->dr[6], (u32)c->dr[7]);
     }
+    for (unsigned i = 0; i < 4; i++) buf_printf(out, "DR%u=%016llx ", i, (unsigned long long)c->dr[i]);
+    buf_printf(out, "\nDR6=%016llx DR7=%016llx\n", (unsigned long long)c->dr[6], (unsigned long long)c->dr[7]);
     buf_printf(out, "EFER=%016llx\n", (unsigned long long)c->efer);
     dump_fpu(c, out);
 }
