@@ -251,6 +251,7 @@ struct cpu_engine {
     void (*flush)(struct cpu *c);    // every decoded or translated block
     void (*invalidate)(struct cpu *c, u64 pa, u64 len); // those that overlap these bytes
     void (*info)(struct cpu *c, struct buf *out);
+    const void *config; // the engine's own: who wants another one than the default copies the struct
 };
 
 enum cpu_halt { CPU_RUNNING, CPU_HALTED, CPU_WAIT_SIPI, CPU_SHUTDOWN };

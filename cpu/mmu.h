@@ -43,11 +43,12 @@ void tlb_protect(struct cpu *c, u64 pa);     // drop write entries of a physical
 void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa);
 // Code fetch: physical address and host pointer of the byte at lin; raises #PF with PF_I. host NULL: not plain memory.
 u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host);
-// Makes whoever caches by linear address look again: for all pages, or those that are not global.
+// Makes whoever caches by linear address look again: for all pages, or those that are not global. The CPUs of a machine
+// share the numbers, as they may share what was cached.
 INLINE void tlb_new_generation(struct cpu *c, bool global)
 {
-    c->tlb_gen = (c->tlb_gen + 1) & 0x7fffffff;
-    if (global) c->tlb_gen_global = (c->tlb_gen_global + 1) | 1u << 31;
+    c->tlb_gen = ++c->bus->generation & 0x7fffffff;
+    if (global) c->tlb_gen_global = c->tlb_gen | 1u << 31;
     cpu_set_jump_context(c);
 }
 void tlb_create(struct cpu *c);

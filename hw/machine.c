@@ -38,7 +38,9 @@ static void rearmed(void *owner)
     u64 due = clock_next(&m->bus.clock), t = now(m);
     u64 left = due <= t ? 0 : ((due - t) >> m->time.icount_shift) + 1;
     u64 limit = cpu_icount(c) + left;
-    if (limit < c->icount_limit) c->icount_limit = limit;
+    if (limit >= c->icount_limit) return;
+    c->icount_limit = limit;
+    c->attn |= ATTN_CODE; // the block that runs began under the old limit
 }
 
 static void remapped(void *owner)

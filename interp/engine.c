@@ -112,8 +112,9 @@ static unsigned limit_room(const struct cpu *c, u64 rip)
     return rip > limit ? 0 : min_u64(15, limit - rip + 1);
 }
 
-static void finish_insn(struct cpu *c, struct insn *i, enum decode_status s)
+void interp_finish(struct cpu *c, struct insn *i, enum decode_status s)
 {
+    if (!i->len) i->len = 1;
     if (s == DECODE_OK && (insn_rows[i->op].attr & (A_VEX | A_NOREAL)) && !cpu_protected(c)) s = DECODE_UD;
     if (s == DECODE_OK) {
         i->exec = hook_wants(c, HOOK_MAGIC) && is_magic(i) ? x_magic : interp_pick(i);
@@ -123,9 +124,7 @@ static void finish_insn(struct cpu *c, struct insn *i, enum decode_status s)
     i->exec = s == DECODE_LONG ? x_too_long : x_undefined;
 }
 
-// Decodes the instruction at rip byte-wise, as the processor fetches: a fault appears only if a byte beyond it is
-// needed.
-static void decode_slowly(struct cpu *c, u64 rip, struct insn *i)
+void interp_fetch(struct cpu *c, u64 rip, struct insn *i)
 {
     u8 bytes[15];
     unsigned room = limit_room(c, rip);
@@ -136,7 +135,7 @@ static void decode_slowly(struct cpu *c, u64 rip, struct insn *i)
         fetch_bytes(c, lin + n, bytes + n, 1);
         s = decode(c->decoder, bytes, ++n, c->mode & MODE_CODE, i);
     }
-    finish_insn(c, i, s);
+    interp_finish(c, i, s);
 }
 
 static bool ends_block(const struct insn *i)
@@ -191,8 +190,7 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa, u32 mode)
         struct insn *i = &t->insn[t->n];
         enum decode_status s = decode(c->decoder, host + at, room, c->mode & MODE_CODE, i);
         if (s == DECODE_MORE) break; // page border or limit: the next block's affair
-        finish_insn(c, i, s);
-        if (!i->len) i->len = 1;
+        interp_finish(c, i, s);
         at += i->len;
         t->n++;
         e->decoded++;
@@ -202,7 +200,7 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa, u32 mode)
     }
     rebase(t);
     if (!t->n) { // the first instruction straddles
-        decode_slowly(c, rip, &t->insn[0]);
+        interp_fetch(c, rip, &t->insn[0]);
         if (t->insn[0].len <= page_room) return NULL;
         t->pa2 = tlb_fetch(c, lin + page_room, NULL);
         t->n = 1;
@@ -260,7 +258,7 @@ static void run_alone(struct cpu *c)
 {
     struct engine *e = c->engine_data;
     u64 rip = c->gpr[R_RIP];
-    decode_slowly(c, rip, e->alone);
+    interp_fetch(c, rip, e->alone);
     e->alone[1].exec = interp_stop;
     e->rip = rip;
     e->first = e->last = c->cur = e->alone;

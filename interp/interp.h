@@ -34,6 +34,11 @@ typedef xfn *xpick(const struct insn *i);
 // jumping to the next element's (insn_next), so the last one is followed by an instruction whose exec is interp_stop.
 xfn *interp_pick(const struct insn *i);
 xfn interp_stop;
+// The instruction at rip, decoded byte-wise as the processor fetches: a fault appears only if a byte beyond it is
+// needed. Raises #PF, and #GP beyond CS's limit; what is undefined or too long gets a function that raises so.
+void interp_fetch(struct cpu *c, u64 rip, struct insn *i);
+// Fills in exec after decode(); not for DECODE_MORE. len is at least 1 then.
+void interp_finish(struct cpu *c, struct insn *i, enum decode_status s);
 // Threaded code: on to the next instruction, unless something asks for attention. A tail call.
 INLINE void insn_next(struct cpu *c, const struct insn *i)
 {

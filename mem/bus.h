@@ -60,6 +60,7 @@ struct bus {
     struct region **ports; // ports[0] unused
     u32 nports;
     void *code_cache; // what an engine's instances share: blocks are keyed by physical address
+    u32 generation;   // of translations: tells apart those of all CPUs (cpu/mmu.h)
     unsigned cur_cpu; // index of the CPU whose access is under way: only the local APIC looks at it
     void (*exit_request)(void *owner, int code); // isa-debug-exit and the like: ask the program to end with that status
     void *exit_owner;
