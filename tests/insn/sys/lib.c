@@ -349,6 +349,40 @@ void real_setup(void)
 }
 #endif
 
+#ifdef __x86_64__
+static volatile u32 ap_up;
+static void (*ap_work)(void);
+static void ap_entry(void)
+{
+    struct {
+        u16 limit;
+        ul base;
+    } PACKED g = {sizeof gdt - 1, (ul)gdt}, i = {sizeof idt - 1, (ul)idt};
+    asm_("lgdt %0\n lidt %1" ::"m"(g), "m"(i) : "memory");
+    ap_up = 1;
+    ap_work();
+    ap_up = 2;
+}
+static void delay(u32 us)
+{
+    while (us--) inb(0x80);
+}
+bool start_ap(void (*work)(void))
+{
+    if (!(rdmsr(0x1b) & 0x800)) return false;
+    memcpy((void *)0x8000, ap_code, ap_code_end - ap_code);
+    ap_main = ap_entry;
+    ap_work = work;
+    ap_up = 0;
+    W32(0xfee00300) = 0xc4500; // INIT, all but self
+    delay(200);
+    W32(0xfee00300) = 0xc4608; // start-up at 8000h
+    for (u32 n = 0; n < 200000 && !ap_up; n++) inb(0x80);
+    return ap_up;
+}
+bool ap_done(void) { return ap_up == 2; }
+#endif
+
 void lib_start(u32 magic);
 void lib_start(u32 magic)
 {

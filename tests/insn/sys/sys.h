@@ -213,6 +213,12 @@ static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
 {
     asm_("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "0"(leaf), "2"(sub));
 }
+static inline void serialize(void)
+{
+    u32 r[4];
+    cpuid(0, 0, r);
+    asm_("" ::: "memory");
+}
 #define W8(a)  (*(volatile u8 *)(ul)(a))
 #define W16(a) (*(volatile u16 *)(ul)(a))
 #define W32(a) (*(volatile u32 *)(ul)(a))
@@ -266,6 +272,10 @@ extern u64 boot_pml4[512], boot_pdpt[512], boot_pd[2048];
 // The way of a second processor: copied to 8000h, calls ap_main; what it found is left at 8800h: CS, EDX, CR0.
 extern u8 ap_code[], ap_code_end[];
 extern void (*ap_main)(void);
+// Starts all other processors, which run `work` in 64-bit mode at ring 0 and halt; false if none comes. Without a TSS:
+// interrupts there stay on the stack they find.
+bool start_ap(void (*work)(void));
+bool ap_done(void);
 #endif
 
 // Real mode (32-bit images only): runs the code at cs:ip until an interrupt of any vector.
