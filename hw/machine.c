@@ -214,6 +214,10 @@ static bool one_round(struct machine *m)
     bool any = m->round.left && m->round.any;
     for (m->round.left = 0; k; k--, limit = ~(u64)0) {
         struct cpu *c = m->cpu[m->turn];
+        if (unlikely(m->held >> m->turn & 1)) {
+            m->turn = (m->turn + 1) % m->ncpus;
+            continue;
+        }
         c->attn &= ~(u32)ATTN_EXIT; // whoever asked has set a flag as well
         u64 from = c->icount, n = min_u64(budget(m), limit), ran = 0;
         enum cpu_stop why = CPU_STOP_EXIT;

@@ -29,6 +29,7 @@ struct machine {
         u64 budget;    // of the turn that was under way
         bool any;      // somebody ran
     } round;
+    u64 held; // bit n: CPU n gets no turns, as a debugger lets only others run
     struct machine_time time;
     bool running;   // time flows
     u64 host_base;  // host mode: virtual time = host time - host_base

@@ -213,22 +213,27 @@ void chr_drain(void)
     }
 }
 
+void chr_close(struct chr *r)
+{
+    struct chr **p = &all;
+    while (*p != r) p = &(*p)->next;
+    *p = r->next;
+    flush_out(r);
+    r->c.event = NULL; // the front is going too
+    r->c.writable = NULL;
+    chr_detach(r);
+    if (r->closed) r->closed(r);
+    loop_remove(&r->in);
+    loop_remove(&r->out);
+    loop_remove(&r->listener);
+    free(r->outbuf);
+    free(r->spec);
+    free(r);
+}
+
 void chr_close_all(void)
 {
-    while (all) {
-        struct chr *r = all;
-        all = r->next;
-        r->c.event = NULL; // the fronts are going too
-        r->c.writable = NULL;
-        chr_detach(r);
-        if (r->closed) r->closed(r);
-        loop_remove(&r->in);
-        loop_remove(&r->out);
-        loop_remove(&r->listener);
-        free(r->outbuf);
-        free(r->spec);
-        free(r);
-    }
+    while (all) chr_close(all);
     chr_restore_terminal();
     stdio_taken = false;
 }

@@ -37,6 +37,7 @@ struct chr *chr_of(struct chardev *c);           // NULL: not one of ours (a mux
 void chr_attach(struct chr *r, int in, int out); // a peer has come: watch these descriptors
 void chr_detach(struct chr *r);                  // … gone
 struct chr *chr_new(const char *label, const char *spec);
+void chr_close(struct chr *r);   // one whose front has let go of it
 void chr_flush_all(void);        // as far as the host takes it at once
 void chr_drain(void);            // flushes, waits up to half a second; while the machine still lives
 void chr_close_all(void);        // after the machine is freed; restores the terminal

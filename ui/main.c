@@ -9,6 +9,7 @@
 #include "mem/base/log.h"
 #include "ui/chr.h"
 #include "ui/debug.h"
+#include "ui/gdb.h"
 #include "ui/monitor.h"
 #include "ui/setup.h"
 #include "ui/vm.h"
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
     signal(SIGINT, on_end);
     signal(SIGHUP, on_end);
     if (s.loadvm && !snapshot_load(s.loadvm, &e)) fail(e.msg);
+    if (s.gdb && !gdb_open(s.gdb, &e)) fail(e.msg);
     if (s.stopped)
         vm.paused = true;
     else
@@ -100,8 +102,10 @@ int main(int argc, char **argv)
         buf_free(&out);
     }
     vm_run();
+    gdb_exited(vm.status);
     if (vm.display_self) vm.display->close(vm.display_self);
     chr_drain();
+    gdb_free();
     debug_free();
     pc_free(vm.pc); // the fronts let go of their back ends
     chr_close_all();

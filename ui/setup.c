@@ -498,6 +498,8 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
     case OPT_NOGRAPHIC: s->nographic = true; return true;
     case OPT_MONITOR: return remember(s->monitor, &s->nmonitor, ARRAY_LEN(s->monitor), o, e);
     case OPT_MON: return opt_mon(s, a, e);
+    case OPT_GDB: s->gdb = a; return true;
+    case OPT_GDB_SHORT: s->gdb = "tcp::1234"; return true;
     case OPT_EX: return remember(s->ex, &s->nex, ARRAY_LEN(s->ex), o, e);
     case OPT_SYMBOLS: return opt_symbols(a, e);
     case OPT_LOADVM: s->loadvm = a; return true;
