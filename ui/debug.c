@@ -75,6 +75,9 @@ static bool within(const struct debug_point *p, u64 v) { return v >= p->first &&
 
 // ---- hooks
 
+// What a command does to the stopped machine is no event.
+static bool at_rest(void) { return vm.paused && !dbg.stepping; }
+
 // An instruction is looked at once: not again when the machine goes on from a stop there, nor between the repetitions
 // of a string instruction.
 static bool looked_at(u64 *memo, struct cpu *c, u64 lin)
@@ -142,6 +145,7 @@ static u64 peek(struct cpu *c, const struct hook_access *a)
 
 static void on_data(struct cpu *c, const struct hook_access *a)
 {
+    if (at_rest()) return;
     if (dbg.mem_trace) debug_trace_data(c, a);
     for (struct debug_point *p = dbg.points; p; p = p->next) {
         bool phys = p->kind == POINT_WATCH_PHYS;
@@ -186,6 +190,7 @@ static void on_io(struct cpu *c, bool in, u64 a, u64 v)
 static void on_event(struct cpu *c, enum hook_event what, u64 a, u64 b, u64 v)
 {
     struct debug_stop s = {.old = b, .value = v, .addr = a};
+    if (at_rest()) return;
     const u32 mode_bits = MODE_CODE | MODE_PE | MODE_VM | MODE_LMA;
     switch (what) {
     case HOOK_INT:
@@ -240,7 +245,7 @@ static bool text_hit(struct debug_point *p)
     return true;
 }
 
-void debug_serial(const u8 *p, size_t n)
+static void serial(const u8 *p, size_t n)
 {
     if (likely(!dbg.text_points)) return;
     for (; n; n--, p++) {
@@ -255,6 +260,26 @@ void debug_serial(const u8 *p, size_t n)
             if (len && len <= dbg.nline && !memcmp(dbg.line + dbg.nline - len, q->text, len)) text_hit(q);
         }
     }
+}
+
+static size_t tap(struct chardev *c, const u8 *p, size_t n)
+{
+    unsigned i = 0;
+    while (dbg.tap[i].c != c) i++;
+    size_t k = dbg.tap[i].write(c, p, n);
+    serial(p, k);
+    return k;
+}
+
+void debug_serial(struct chardev *c)
+{
+    unsigned i = 0;
+    if (!c || !c->write) return;
+    while (i < ARRAY_LEN(dbg.tap) && dbg.tap[i].c && dbg.tap[i].c != c) i++;
+    if (i == ARRAY_LEN(dbg.tap) || dbg.tap[i].c) return;
+    dbg.tap[i].c = c;
+    dbg.tap[i].write = c->write;
+    c->write = tap;
 }
 
 // The screen is looked at by a timer of its own: a text counts when it comes to be there, not while it stays.
@@ -436,7 +461,8 @@ struct debug_point *debug_add(const struct debug_point *proto, struct err *e)
         err_set(e, "a text of 1 to %u characters is needed", (unsigned)sizeof dbg.line / 2 - 1);
         return NULL;
     }
-    if (proto->cond && !expr_eval(vm.pc->m.cpu[0], proto->cond, &v, &cond)) {
+    // What is not mapped now may be so when the point is hit.
+    if (proto->cond && !expr_eval(vm.pc->m.cpu[0], proto->cond, &v, &cond) && strncmp(cond.msg, "no memory", 9)) {
         err_set(e, "condition: %s", cond.msg);
         return NULL;
     }

@@ -115,7 +115,8 @@ void debug_paused(void);                 // machine_run() or machine_step() said
 void debug_stopped_by(enum stop_kind k); // the machine was running and was stopped
 void debug_resuming(void);
 void debug_free(void);
-// A character that a serial port sent.
-void debug_serial(const u8 *p, size_t n);
+// Listens to what a serial port sends, for POINT_TEXT.
+struct chardev;
+void debug_serial(struct chardev *c);
 // Switches the record of branches on for good, and the report on triple faults: -no-reboot, -d cpu_reset.
 void debug_autopsy(bool on);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "cpu/hook.h"
 #include "hw/machine.h"
+#include "hw/port/chardev.h"
 #include "mem/clock.h"
 #include "ui/debug.h"
 
@@ -21,12 +22,17 @@ struct debugger {
     char line[1024]; // what the serial ports sent last
     size_t nline;
     struct {
+        struct chardev *c;
+        size_t (*write)(struct chardev *c, const u8 *p, size_t n);
+    } tap[4]; // on the serial ports
+    struct {
         bool on, returning;
         unsigned cpu, cpl;
         u64 sp;
         int depth; // of interrupt handlers
     } finish;
-    bool waiting; // inside debug_wait()
+    bool stepping; // inside debug_step()
+    bool waiting;  // inside debug_wait()
     bool autopsy;
     FILE *trace, *mem_trace, *io_trace;
     struct cpu *traced; // before which instruction `before` was taken

@@ -66,7 +66,9 @@ enum stop_kind debug_step(unsigned cpu, u64 n, unsigned flags)
     if (!vm.paused) vm_stop();
     debug_resuming();
     if (flags & STEP_HOLD) cpu_hold_interrupts(c, true);
+    dbg.stepping = true;
     enum stop_kind k = steps(cpu, n);
+    dbg.stepping = false;
     cpu_hold_interrupts(c, false);
     finish_stop(k, cpu);
     if (k == STOP_RESET) vm_after_reset();

@@ -63,6 +63,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file-size limit is an error of that write
     if (!setup_open(&s, &e)) fail(e.msg);
+    for (unsigned i = 0; i < ARRAY_LEN(s.pc.serial); i++) debug_serial(s.pc.serial[i]);
     vm.pc = pc_new(&s.pc, &e);
     if (!vm.pc) fail(e.msg);
     struct log *log = &vm.pc->m.bus.log;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "mem/base/bits.h"
 #include "ui/chr.h"
+#include "ui/debug.h"
 #include "ui/monitor.h"
 #include "ui/opt.h"
 #include "ui/vm.h"
@@ -155,7 +156,9 @@ void mon_source(struct mon_call *a)
 
 struct monitor {
     struct chardev *c;
-    bool tty, shared /* behind a multiplexer: focus comes and goes */, greeted;
+    bool tty, shared /* behind a multiplexer: focus comes and goes */, away, greeted;
+    bool busy; // a command runs, perhaps for long: what comes in waits
+    struct buf in;
     struct buf pending; // output that the back end has not taken
     char line[LINE];
     u32 len, cur;
@@ -216,7 +219,9 @@ static void run_line(struct monitor *m)
     memcpy(line, m->line, sizeof line);
     m->len = m->cur = 0;
     m->line[0] = 0;
+    m->busy = true;
     monitor_run(line, &out);
+    m->busy = false;
     put(m, buf_text(&out));
     buf_free(&out);
     if (!vm.quit) put(m, PROMPT);
@@ -368,10 +373,59 @@ static void key(struct monitor *m, char c)
 }
 
 static size_t can_receive(void *front) { return 64; }
+
+// While a command waits for the machine, only these are for now: Ctrl-C, `stop` and `quit`.
+static void interrupt(struct monitor *m)
+{
+    static const char *const now[] = {"stop\n", "s\n", "quit\n", "q\n"};
+    for (size_t i = 0; i < m->in.len; i++) {
+        u8 *p = m->in.data + i;
+        size_t n = 1;
+        bool hit = *p == 'C' - 64, quit = false;
+        for (unsigned k = 0; k < ARRAY_LEN(now) && !hit && (!i || p[-1] == '\n' || p[-1] == '\r'); k++) {
+            n = strlen(now[k]);
+            hit = m->in.len - i >= n && !memcmp(p, now[k], n - 1) && (p[n - 1] == '\n' || p[n - 1] == '\r');
+            quit = hit && k > 1;
+        }
+        if (!hit) continue;
+        memmove(p, p + n, m->in.len - i - n);
+        m->in.len -= n;
+        if (quit)
+            vm_quit(0);
+        else
+            vm_stop();
+        return;
+    }
+}
 static void receive(void *front, const u8 *p, size_t n)
 {
     struct monitor *m = front;
-    for (size_t i = 0; i < n && !vm.quit; i++) key(m, (char)p[i]);
+    buf_add(&m->in, p, n);
+    if (m->busy) {
+        interrupt(m);
+        return;
+    }
+    while (m->in.len && !vm.quit) {
+        char c = (char)m->in.data[0];
+        memmove(m->in.data, m->in.data + 1, --m->in.len);
+        key(m, c);
+    }
+}
+
+// The debugger's news to all who do not wait for them as an answer; those of gdb's own points are gdb's.
+static void say_stopped(void *owner, const struct debug_stop *s)
+{
+    if (s->kind == STOP_USER || s->owner) return;
+    for (struct monitor *m = monitors; m; m = m->next) {
+        struct buf out = {0};
+        if (!m->c || m->busy || m->away) continue;
+        buf_printf(&out, "\n");
+        debug_stop_text(s, &out);
+        buf_printf(&out, "%s", PROMPT);
+        put(m, buf_text(&out));
+        put(m, m->line);
+        buf_free(&out);
+    }
 }
 static void greet(struct monitor *m)
 {
@@ -384,6 +438,7 @@ static void event(void *front, enum chardev_event e)
 {
     struct monitor *m = front;
     if (e == CHARDEV_CLOSED) {
+        m->in.len = 0;
         m->len = m->cur = m->esc = 0;
         m->line[0] = 0;
         m->pending.len = 0;
@@ -394,6 +449,7 @@ static void event(void *front, enum chardev_event e)
 static void writable(void *front) { push(front); }
 void monitor_focus(void *m, bool on)
 {
+    ((struct monitor *)m)->away = !on;
     if (on) greet(m);
 }
 
@@ -401,7 +457,9 @@ struct monitor *monitor_new(bool tty, bool shared)
 {
     struct monitor *m = xalloc(sizeof *m);
     m->tty = tty;
-    m->shared = shared;
+    m->shared = m->away = shared;
+    static struct debug_listener news = {.stopped = say_stopped};
+    if (!monitors) debug_listen(&news);
     m->next = monitors;
     return monitors = m;
 }
@@ -412,6 +470,7 @@ void monitor_free_all(void)
         monitors = m->next;
         for (u32 i = 0; i < HISTORY; i++) free(m->history[i]);
         buf_free(&m->pending);
+        buf_free(&m->in);
         free(m);
     }
 }

@@ -201,11 +201,10 @@ static void set_break(struct mon_call *a, enum point_kind kind, bool temporary)
     char *at = text + (*text == '*');
     if (ok && !*at) {
         p.first = debug_linear(mon_the_cpu());
-    } else if (ok && kind == POINT_CODE && special(a, at, &p)) {
+    } else if (ok && kind == POINT_CODE && at == text && special(a, at, &p)) {
         ;
     } else if (ok && !a->failed) {
-        ok = kind == POINT_CODE_SEG || (kind == POINT_CODE && strchr(at, ':')) ? segmented(a, at, &p)
-                                                                               : mon_number(a, "break", at, &p.first);
+        ok = kind == POINT_CODE_SEG ? segmented(a, at, &p) : mon_number(a, "break", at, &p.first);
     }
     if (ok && !a->failed) add(a, "break", &p);
     free(text);
