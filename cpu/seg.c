@@ -463,10 +463,12 @@ u64 frame_commit(struct cpu *c, struct frame *f)
     u64 mask = frame_mask(f);
     for (unsigned i = 0; i < f->n; i++) {
         u64 ea = (f->sp - (i + 1) * f->size) & mask;
-        if (f->present)
+        if (f->present) {
             mem_store(c, S_SS, ea, f->v[i], f->size);
-        else
+        } else {
             sys_store(c, frame_lin(f, ea), f->v[i], f->size);
+            debug_check_data(c, frame_lin(f, ea), f->size, true);
+        }
     }
     u64 sp = (f->sp - f->n * f->size) & mask;
     return mask == 0xffff ? (f->sp & ~mask) | sp : sp;

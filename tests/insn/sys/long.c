@@ -453,7 +453,7 @@ static void segments(void)
     seg_test("DS null at ring 3", s_ds, 3, 3, a, END_VEC, 0, 0);
     set_desc(T, descriptor(0x12345000, 0, 0x0091)); // base, limit 0, read-only
     scratch[1] = 0;
-    seg_test("DS: base, limit and type are not looked at", s_ds, 0, T, a, END_VEC, 0, 0);
+    seg_test("DS, base, limit and type are not looked at", s_ds, 0, T, a, END_VEC, 0, 0);
     EQ("through it", scratch[1], scratch[0]);
     seg_test("CS, ES, SS overrides are ignored", s_cs_store, 0, 0, a, END_VEC, 0, 0);
     EQ("CS:", scratch[0], 0xc0dec0dec0dec0de);
@@ -476,7 +476,7 @@ static void segments(void)
     set_desc(T, descriptor(0, 0xfffff, 0xc013));
     seg_test("SS absent", s_ss, 0, T, a, SS, T, s_ss);
     set_desc(T, descriptor(0x1000, 0xf, 0x0093));
-    seg_test("SS: base and limit are not looked at", s_ss, 0, T, a, END_VEC, 0, 0);
+    seg_test("SS, base and limit are not looked at", s_ss, 0, T, a, END_VEC, 0, 0);
 
     scratch[0] = 0xfeedface12345678;
     set_desc(T, descriptor((u32)a - 0x100, 0x1f, 0x0091));
@@ -491,7 +491,7 @@ static void segments(void)
     seg_test("GS too", s_gs, 0, T, a - 0xffffff00ul, END_VEC, 0, 0);
     EQ("through it", ev.r.cx, scratch[0]);
     seg_test("FS null does not fault", s_fs, 3, 0, 0, END_VEC, 0, 0);
-    seg_test("PUSH FS, POP FS: 8 bytes", s_pop_fs, 0, T, 0, END_VEC, 0, 0);
+    seg_test("PUSH FS, POP FS, 8 bytes", s_pop_fs, 0, T, 0, END_VEC, 0, 0);
     EQ("FS", ev.r.cx, T);
     EQ("PUSH", ev.r.dx, T);
     EQ("RSP", ev.r.sp, TOP(stack_k));
@@ -677,7 +677,7 @@ static void instructions(void)
     r = exec("LOOP and JrCXZ with 67h", x_loop, 0);
     EQ("LOOP by ECX", r.bx, 2);
     EQ("JRCXZ falls, JECXZ jumps", r.si, 1);
-    test("67h REP MOVSB: ECX, ESI, EDI", "vol. 2 REP, vol. 1 3.3.7");
+    test("67h REP MOVSB, ECX, ESI, EDI", "vol. 2 REP, vol. 1 3.3.7");
     memcpy(scratch, "abcdefgh", 8);
     r = ring(0, x_rep32);
     r.bx = (ul)scratch;

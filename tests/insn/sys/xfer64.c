@@ -203,7 +203,7 @@ static void returns(void)
     ends();
     EQ("CS", ev.r.cs, U_CS);
     EQ("RSP", ev.r.sp, TOP(stack3));
-    test("far RET, same level: SS stays", "vol. 2 RET");
+    test("far RET, same level, SS stays", "vol. 2 RET");
     r = with_frame(do_lretq, 8, c, 4);
     W64(r.sp + 8) = K_CS32;
     run(&r);
@@ -276,7 +276,7 @@ static void gates(void)
     EQ("SS", ev.r.di, U_DS);
     EQ("RSP", ev.r.sp, r.sp);
     inside_back = 0;
-    test("call gate to ring 1: SS null, RPL 1", sec);
+    test("call gate to ring 1, SS null, RPL 1", sec);
     gate64(C64_1, (ul)inside, 0xec, 0);
     r = by_gate(far_call, 3, T | 3);
     run(&r);
@@ -438,7 +438,7 @@ CODE(do_int3, "int3");
 static void delivery(void)
 {
     const char *sec = "vol. 3 6.14";
-    test("within a level: SS:RSP are pushed, RSP aligned to 16", "vol. 3 6.14.2");
+    test("within a level, SS:RSP are pushed, RSP aligned to 16", "vol. 3 6.14.2");
     struct regs r = ring(0, do_ud);
     for (unsigned i = 0; i < 16; i += 3) {
         r.sp = TOP(stack_k) - i;
@@ -456,7 +456,7 @@ static void delivery(void)
     run(&r);
     event_is(GP, 0, do_gp);
     EQ("RSP", ev.hsp, (r.sp & ~15ul) - 48);
-    test("from ring 3: RSP0, SS null", "vol. 3 6.14.4");
+    test("from ring 3, RSP0, SS null", "vol. 3 6.14.4");
     r = ring(3, do_ud);
     tss.rsp[0] -= 5;
     run(&r);
@@ -465,7 +465,7 @@ static void delivery(void)
     EQ("SS", ev.hss, 0);
     EQ("SS pushed", ev.r.ss, U_DS);
     tss.rsp[0] += 5;
-    test("from compatibility code: words of 8 bytes", "vol. 3 6.14.2");
+    test("from compatibility code, words of 8 bytes", "vol. 3 6.14.2");
     r = ring(3, do_ud32);
     r.cs = U_CS;
     run(&r);
@@ -496,13 +496,13 @@ static void delivery(void)
             if (k) EQ("SS", ev.hss, 0);
         }
     }
-    test("IST not canonical: #SS", "vol. 3 6.14.5, 6.15");
+    test("IST not canonical, #SS", "vol. 3 6.14.5, 6.15");
     set_gate(UD, 0x8e, K_CS, 1);
     tss.ist[0] = NONCANON + 64;
     r = ring(0, do_ud);
     run(&r);
     EQ("vector", ev.vec, SS); // the error code's EXT bit and selector differ among processors
-    test("IST not canonical, for #GP: #DF", "vol. 3 6.15");
+    test("IST not canonical, for #GP, #DF", "vol. 3 6.15");
     set_gate(GP, 0x8e, K_CS, 1);
     set_gate(DF, 0x8e, K_CS, 2);
     tss.ist[1] = (ul)stack_ist2 + 4096;
@@ -513,7 +513,7 @@ static void delivery(void)
     EQ("RSP", ev.hsp, (ul)stack_ist2 + 4096 - 48);
     reset_tables();
     tables();
-    test("bad stack of ring 0: #DF by IST", "vol. 3 6.15");
+    test("bad stack of ring 0, #DF by IST", "vol. 3 6.15");
     set_gate(DF, 0x8e, K_CS, 2);
     tss.ist[1] = (ul)stack_ist2 + 4096;
     r = ring(0, do_ud);
