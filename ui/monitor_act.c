@@ -40,7 +40,24 @@ void mon_reset(struct mon_call *a)
         machine_request(&vm.pc->m, BUS_REQ_RESET);
 }
 void mon_powerdown(struct mon_call *a) { piix4_pm_power_button(vm.pc->pm); }
-void mon_nmi(struct mon_call *a) { cpu_nmi(vm.pc->m.cpu[0]); }
+void mon_nmi(struct mon_call *a)
+{
+    u64 n = 0;
+    if (a->argc && !mon_number(a, "nmi", a->rest, &n)) return;
+    if (n < vm.pc->m.ncpus)
+        cpu_nmi(vm.pc->m.cpu[n]);
+    else
+        mon_fail(a, "nmi: there are processors 0 to %u", vm.pc->m.ncpus - 1);
+}
+
+void mon_boot_set(struct mon_call *a)
+{
+    const char *order = a->argv[0];
+    if (*order && strspn(order, "abcdn") == strlen(order) && strlen(order) <= 4)
+        pc_boot_order(vm.pc, order);
+    else
+        mon_fail(a, "boot_set: '%s': letters are a, b (floppy), c (disk), d (CD), n (network)", order);
+}
 
 // ---- keyboard, mouse, screen
 

@@ -235,3 +235,14 @@ void mon_info(struct mon_call *a)
         if (parts->v[i].ops->info) nearest_try(&near, parts->v[i].name);
     mon_fail(a, "info: nothing is called '%s'%s (info lists all)", name, nearest_text(&near, ""));
 }
+
+// Bochs' words for some topics are commands of their own.
+#define SAME(topic)                                                                                                    \
+    void mon_##topic(struct mon_call *a) { info_##topic(a); }
+SAME(eflags)
+SAME(creg)
+SAME(dreg)
+SAME(fpu)
+SAME(mmx)
+SAME(sse)
+#undef SAME
