@@ -13,11 +13,19 @@ u64 jump_refused(struct cpu *c, u64 rip, unsigned n)
 }
 INLINE void jump_to(struct cpu *c, u64 rip, unsigned n) { c->gpr[R_RIP] = jump_check(c, rip, n); }
 
+// ---- Near transfers need no exact RIP: what follows them lies i->disp beyond it (i->imm where a memory operand has
+// the displacement), 0 unless an engine keeps RIP elsewhere. Their slow parts return to it.
+INLINE u64 rip_next(const struct cpu *c, const struct insn *i) { return c->gpr[R_RIP] + (u64)(i64)i->disp; }
+
 // ---- Jcc: one function a condition and operand size; what is neither a plain comparison nor inside the segment goes
 // on in one that knows only the size.
 INLINE void jcc_slow(struct cpu *c, const struct insn *i, unsigned n)
 {
-    if (flags_cond_slow(c, i->cc)) jump_to(c, c->gpr[R_RIP] + i->imm, n);
+    u64 next = rip_next(c, i);
+    if (flags_cond_slow(c, i->cc))
+        jump_to(c, next + i->imm, n);
+    else
+        c->gpr[R_RIP] = next;
 }
 #define JCC_SLOW(k, n)                                                                                                 \
     COLD FN_PLAIN(jcc_slow##n) { jcc_slow(c, i, n); }
@@ -30,10 +38,13 @@ SIZES(JCC_SLOW, x)
     {                                                                                                                  \
         bool slow = false, taken = flags_cond_fast(c, cc, &slow);                                                      \
         if (unlikely(slow)) return jcc_slow##n(c, i);                                                                  \
-        if (!taken) return;                                                                                            \
-        u64 rip = cut(c->gpr[R_RIP] + i->imm, n);                                                                      \
-        if (unlikely(!jump_ok(c, rip, n))) return jcc_slow##n(c, i);                                                   \
+        u64 rip = rip_next(c, i);                                                                                      \
+        if (taken) {                                                                                                   \
+            rip = cut(rip + i->imm, n);                                                                                \
+            if (unlikely(!jump_ok(c, rip, n))) return jcc_slow##n(c, i);                                               \
+        }                                                                                                              \
         c->gpr[R_RIP] = rip;                                                                                           \
+        insn_next(c, i);                                                                                               \
     }
 CONDITIONS(JCC, 2)
 CONDITIONS(JCC, 4)
@@ -49,41 +60,55 @@ XALIAS(JCC_Jb, JCC_Jz)
 // ---- JMP, CALL, RET
 #define JUMP_FORMS(k, n)                                                                                               \
     COLD static void jump_slow##n(struct cpu *c, u64 rip) { jump_to(c, rip, n); }                                      \
-    INLINE void jump_fast##n(struct cpu *c, u64 rip)                                                                   \
+    COLD static void call_slow##n(struct cpu *c, u64 rip, u64 next)                                                    \
+    {                                                                                                                  \
+        rip = jump_check(c, rip, n);                                                                                   \
+        push(c, cut(next, n), n);                                                                                      \
+        c->gpr[R_RIP] = rip;                                                                                           \
+    }                                                                                                                  \
+    INLINE void jump_fast##n(struct cpu *c, const struct insn *i, u64 rip)                                             \
     {                                                                                                                  \
         rip = cut(rip, n);                                                                                             \
         if (unlikely(!jump_ok(c, rip, n))) return jump_slow##n(c, rip);                                                \
         c->gpr[R_RIP] = rip;                                                                                           \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    COLD static void call_slow##n(struct cpu *c, u64 rip)                                                              \
-    {                                                                                                                  \
-        rip = jump_check(c, rip, n);                                                                                   \
-        push(c, cut(c->gpr[R_RIP], n), n);                                                                             \
-        c->gpr[R_RIP] = rip;                                                                                           \
-    }                                                                                                                  \
-    INLINE void call_fast##n(struct cpu *c, u64 rip)                                                                   \
+    INLINE void call_fast##n(struct cpu *c, const struct insn *i, u64 rip, u64 next)                                   \
     {                                                                                                                  \
         rip = cut(rip, n);                                                                                             \
         u64 sp = sp_add(c, -(i64)n, n);                                                                                \
         void *p = stack_host_wr(c, sp, n);                                                                             \
-        if (unlikely(!p || !jump_ok(c, rip, n))) return call_slow##n(c, rip);                                          \
-        st_size(p, c->gpr[R_RIP], n);                                                                                  \
+        if (unlikely(!p || !jump_ok(c, rip, n))) return call_slow##n(c, rip, next);                                    \
+        st_size(p, next, n);                                                                                           \
         c->gpr[R_RSP] = sp;                                                                                            \
         c->gpr[R_RIP] = rip;                                                                                           \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN_PLAIN(jmp_j##n) { jump_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                    \
-    FN_PLAIN(jmp_r##n) { jump_fast##n(c, c->gpr[i->rm]); }                                                             \
-    FN_LOAD(jmp_m##n, n, jump_fast##n(c, v))                                                                           \
-    FN_PLAIN(call_j##n) { call_fast##n(c, c->gpr[R_RIP] + i->imm); }                                                   \
-    FN_PLAIN(call_r##n) { call_fast##n(c, c->gpr[i->rm]); }                                                            \
-    FN_LOAD(call_m##n, n, call_fast##n(c, v))                                                                          \
+    FN_PLAIN(jmp_j##n) { jump_fast##n(c, i, rip_next(c, i) + i->imm); }                                                \
+    FN_PLAIN(jmp_r##n) { jump_fast##n(c, i, c->gpr[i->rm]); }                                                          \
+    FN_PLAIN(call_j##n) { call_fast##n(c, i, rip_next(c, i) + i->imm, rip_next(c, i)); }                               \
+    FN_PLAIN(call_r##n) { call_fast##n(c, i, c->gpr[i->rm], c->gpr[R_RIP] + i->imm); }                                 \
+    COLD FN_PLAIN(jmp_m_slow##n) { jump_to(c, ld_mem(c, i, n), n); }                                                   \
+    COLD FN_PLAIN(call_m_slow##n) { call_slow##n(c, ld_mem(c, i, n), c->gpr[R_RIP] + i->imm); }                        \
+    FN_PLAIN(jmp_m##n)                                                                                                 \
+    {                                                                                                                  \
+        void *p = access_host_rd(c, i->seg, insn_ea(c, i), n);                                                         \
+        if (unlikely(!p)) return jmp_m_slow##n(c, i);                                                                  \
+        jump_fast##n(c, i, ld_size(p, n));                                                                             \
+    }                                                                                                                  \
+    FN_PLAIN(call_m##n)                                                                                                \
+    {                                                                                                                  \
+        void *p = access_host_rd(c, i->seg, insn_ea(c, i), n);                                                         \
+        if (unlikely(!p)) return call_m_slow##n(c, i);                                                                 \
+        call_fast##n(c, i, ld_size(p, n), c->gpr[R_RIP] + i->imm);                                                     \
+    }                                                                                                                  \
     COLD static void ret_slow##n(struct cpu *c, unsigned bytes)                                                        \
     {                                                                                                                  \
         u64 rip = jump_check(c, peek(c, n), n);                                                                        \
         c->gpr[R_RSP] = sp_add(c, n + bytes, n);                                                                       \
         c->gpr[R_RIP] = rip;                                                                                           \
     }                                                                                                                  \
-    INLINE void ret_fast##n(struct cpu *c, unsigned bytes)                                                             \
+    INLINE void ret_fast##n(struct cpu *c, const struct insn *i, unsigned bytes)                                       \
     {                                                                                                                  \
         void *p = stack_host_rd(c, c->gpr[R_RSP], n);                                                                  \
         if (unlikely(!p)) return ret_slow##n(c, bytes);                                                                \
@@ -91,15 +116,16 @@ XALIAS(JCC_Jb, JCC_Jz)
         if (unlikely(!jump_ok(c, rip, n))) return ret_slow##n(c, bytes);                                               \
         c->gpr[R_RSP] = sp_add(c, n + bytes, n);                                                                       \
         c->gpr[R_RIP] = rip;                                                                                           \
+        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
-    FN_PLAIN(ret_##n) { ret_fast##n(c, 0); }                                                                           \
-    FN_PLAIN(ret_i##n) { ret_fast##n(c, (u16)i->imm); }
+    FN_PLAIN(ret_##n) { ret_fast##n(c, i, 0); }                                                                        \
+    FN_PLAIN(ret_i##n) { ret_fast##n(c, i, (u16)i->imm); }
 SIZES(JUMP_FORMS, x)
 XPICK(JMP_Jz) { return BYSIZE(jmp_j); }
 XPICK(JMP_Jb) { return BYSIZE(jmp_j); }
-XPICK(JMP_Ev) { return i->is_mem ? BYSIZE_MEM(jmp_m) : BYSIZE(jmp_r); }
+XPICK(JMP_Ev) { return i->is_mem ? BYSIZE(jmp_m) : BYSIZE(jmp_r); }
 XPICK(CALL_Jz) { return BYSIZE(call_j); }
-XPICK(CALL_Ev) { return i->is_mem ? BYSIZE_MEM(call_m) : BYSIZE(call_r); }
+XPICK(CALL_Ev) { return i->is_mem ? BYSIZE(call_m) : BYSIZE(call_r); }
 XPICK(RET) { return BYSIZE(ret_); }
 XPICK(RET_Iw) { return BYSIZE(ret_i); }
 

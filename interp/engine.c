@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The reference engine: fetch, decode (once), execute. A block is found through a jump cache by linear address; its
-// instructions run on into each other (insn_next) until something asks for attention.
+// The reference engine: fetch, decode (once), execute. Instructions run on into each other (insn_next) and blocks as
+// well (block_end), until something asks for attention, an instruction's function returns or the next block is not at
+// hand. Blocks find each other by what an earlier time left in their ends, or through a jump cache by linear address.
 //
 // RIP is not stored for every instruction: while the inner instructions of a block run, R_RIP holds the block's start
 // (so their RIP-relative displacements are kept relative to it), and a fault adds up the lengths before it. Whatever
-// reads or writes RIP (transfers, system and REP string instructions) is the last of its block and finds it as interp.h
-// says; x87 instructions, which record it, carry their distance from it.
+// reads or writes RIP (far transfers, system and REP string instructions) is the last of its block and finds it as
+// interp.h says, thanks to a slot before it; near transfers and x87 instructions carry their distance from it.
 #include <stdlib.h>
 #include <string.h>
 #include "cpu/hook.h"
@@ -25,11 +26,11 @@ struct jump {
     struct iblock *block;
 };
 struct engine {
+    struct iblock *block; // that runs; its code lies at rip
+    u64 rip;
+    bool trail; // taken branches are recorded: every block returns
     struct code_cache *code;
-    const struct insn *first; // of the block that runs: cur - first instructions are done
-    const struct insn *last;  // the one that runs with RIP behind it
-    u64 rip;                  // of first
-    struct insn alone[2];     // an instruction that is not cached (step, MMIO, faults in fetch), and a stop
+    struct iblock *alone; // for an instruction that is not cached (step, MMIO, faults in fetch)
     u64 decoded, lookups;
     struct jump jump[JUMP_CACHE];
 };
@@ -38,27 +39,32 @@ static void *engine_create(struct cpu *c)
 {
     struct engine *e = xalloc(sizeof *e);
     e->code = code_cache_get(c);
+    e->alone = xalloc(sizeof *e->alone + 2 * sizeof e->alone->insn[0]);
     return e;
 }
 
 static void engine_destroy(struct cpu *c)
 {
+    struct engine *e = c->engine_data;
     code_cache_put(c);
-    free(c->engine_data);
+    free(e->alone);
+    free(e);
 }
 
 static u64 engine_progress(struct cpu *c)
 {
     struct engine *e = c->engine_data;
     if (!e || !c->cur) return 0;
-    return c->cur - e->first - (c->cur == e->last && e->last != e->first); // a stop lies before the last one
+    const struct iblock *t = e->block;
+    u64 k = c->cur - t->insn;
+    return k - (k >= t->last && t->last >= t->n); // a slot lies before the last one
 }
 
-// Address of the i-th instruction of the block that runs.
+// Address of an instruction of the block that runs.
 static u64 rip_of(const struct engine *e, const struct insn *i)
 {
     u64 rip = e->rip;
-    for (const struct insn *k = e->first; k < i; k++) rip += k->len;
+    for (const struct insn *k = e->block->insn; k < i; k++) rip += k->len;
     return rip;
 }
 
@@ -145,31 +151,72 @@ static bool ends_block(const struct insn *i)
 }
 
 static bool rip_relative(const struct insn *i) { return i->is_mem && i->base == R_RIP; }
+// A displacement that could overflow when it is made relative to the block's start: such an instruction stays last.
+static bool rip_far(const struct insn *i) { return rip_relative(i) && i->disp > INT32_MAX - 1024; }
 
-// All but the last instruction see the block's start in RIP.
-static void rebase(struct iblock *t)
+// The last instruction of a block: does it need RIP, and where does it carry its distance from it?
+static bool needs_rip(const struct insn *i)
 {
-    unsigned at = 0;
-    for (unsigned k = 0; k + 1 < t->n; k++) {
-        if (insn_rows[t->insn[k].op].attr & A_FPU) t->insn[k].imm = at;
-        at += t->insn[k].len;
-        if (rip_relative(&t->insn[k])) t->insn[k].disp += at;
+    switch (i->op) {
+    case OP_JCC_Jb:
+    case OP_JCC_Jz:
+    case OP_JMP_Jb:
+    case OP_JMP_Jz:
+    case OP_CALL_Jz:
+    case OP_RET:
+    case OP_RET_Iw: return false;
+    case OP_JMP_Ev:
+    case OP_CALL_Ev: return rip_far(i);
+    default: return true;
     }
 }
 
-// A stop before the last instruction, which needs RIP, and one behind it.
-static void place_stops(struct iblock *t)
+// What comes next is told by RIP alone, in the same mode and through the same translations.
+static bool may_link(const struct insn *i)
 {
-    unsigned n = t->n;
-    if (n > 1) {
-        t->insn[n] = t->insn[n - 1];
-        memset(&t->insn[n - 1], 0, sizeof t->insn[0]);
-        t->insn[n - 1].exec = interp_stop;
-        n++;
+    return !ends_block(i) || i->op == OP_JCC_Jb || i->op == OP_JCC_Jz || i->op == OP_JMP_Jb || i->op == OP_JMP_Jz ||
+           i->op == OP_CALL_Jz;
+}
+
+// All that run with RIP at the block's start.
+static void rebase(struct iblock *t)
+{
+    unsigned at = 0;
+    for (unsigned k = 0; k < t->n; k++) {
+        struct insn *i = &t->insn[k];
+        bool last = k + 1 == t->n;
+        if (last && needs_rip(i)) break;
+        if (insn_rows[i->op].attr & A_FPU) i->imm = at;
+        at += i->len;
+        if (rip_relative(i)) i->disp += at;
+        if (last && i->op == OP_CALL_Ev)
+            i->imm = at;
+        else if (last && !i->is_mem)
+            i->disp = at; // Jcc, JMP, CALL, which have no other use for it
     }
-    memset(&t->insn[n], 0, sizeof t->insn[0]);
-    t->insn[n].exec = interp_stop;
-    t->slots = n + 1;
+}
+
+// Before a last instruction that needs RIP; its disp is the block's length.
+static void x_complete_rip(struct cpu *c, const struct insn *i)
+{
+    c->gpr[R_RIP] += (u64)(i64)i->disp;
+    c->cur = ++i;
+    i->exec(c, i);
+}
+
+static xfn x_end;
+
+static void place_ends(struct iblock *t)
+{
+    t->last = t->n - 1;
+    if (needs_rip(&t->insn[t->last])) {
+        struct insn *i = &t->insn[t->last++];
+        t->insn[t->last] = *i;
+        *i = (struct insn){.exec = x_complete_rip, .disp = t->bytes};
+    }
+    *block_end(t) = (struct iend){.exec = x_end, .delta = {NO_LINK, NO_LINK}};
+    t->links = t->pa2 == ~(u64)0 && may_link(&t->insn[t->last]);
+    t->slots = t->last + 2;
 }
 
 // Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
@@ -194,11 +241,8 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa, u32 mode)
         at += i->len;
         t->n++;
         e->decoded++;
-        // A displacement that could overflow when it is made relative to the block's start: such an instruction stays
-        // last.
-        if (ends_block(i) || (rip_relative(i) && i->disp > INT32_MAX - 1024)) break;
+        if (ends_block(i) || rip_far(i)) break;
     }
-    rebase(t);
     if (!t->n) { // the first instruction straddles
         interp_fetch(c, rip, &t->insn[0]);
         if (t->insn[0].len <= page_room) return NULL;
@@ -208,7 +252,8 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa, u32 mode)
         e->decoded++;
     }
     t->bytes = at;
-    place_stops(t);
+    rebase(t);
+    place_ends(t);
     code_insert(e->code, c->bus, t);
     return t->mode == MODE_DEAD ? NULL : t;
 }
@@ -257,83 +302,137 @@ static void retire(struct cpu *c, u64 n)
 static void run_alone(struct cpu *c)
 {
     struct engine *e = c->engine_data;
+    struct iblock *t = e->alone;
     u64 rip = c->gpr[R_RIP];
-    interp_fetch(c, rip, e->alone);
-    e->alone[1].exec = interp_stop;
+    interp_fetch(c, rip, t->insn);
+    t->insn[1].exec = interp_stop;
+    t->n = 1;
     e->rip = rip;
-    e->first = e->last = c->cur = e->alone;
-    c->gpr[R_RIP] = rip + e->alone[0].len;
-    e->alone[0].exec(c, e->alone);
+    e->block = t;
+    c->cur = t->insn;
+    c->gpr[R_RIP] = rip + t->insn[0].len;
+    t->insn[0].exec(c, t->insn);
     retire(c, 1);
 }
 
 static void engine_step(struct cpu *c) { run_alone(c); }
 
-// `trail`: with the last branches recorded, for a debugger.
-INLINE void run_blocks(struct cpu *c, bool trail)
+INLINE struct jump *jump_slot(struct engine *e, u64 at) { return &e->jump[(at ^ at >> 12) & (JUMP_CACHE - 1)]; }
+INLINE bool jump_valid(const struct cpu *c, const struct jump *j, u64 at)
+{
+    return j->at == at && (j->context == c->context || j->context == global_context(c)) && j->block->mode != MODE_DEAD;
+}
+// False: its end lies outside the code segment.
+INLINE bool inside_segment(const struct cpu *c, u64 rip, const struct iblock *t)
+{
+    return cpu_code64(c) || rip + t->bytes - 1 <= c->seg[S_CS].limit;
+}
+
+// Calls at a function's end are jumps in optimised code only; else each block returns to run_block().
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(DEBUG)
+#define CHAIN_BLOCKS 1
+#else
+#define CHAIN_BLOCKS 0
+#endif
+
+// The end of a block, reached by insn_next(): on to the next one if it is at hand and fits into the slice, else back
+// with nothing done.
+static void x_end(struct cpu *c, const struct insn *i)
 {
     struct engine *e = c->engine_data;
+    const struct iend *z = (const struct iend *)i;
+    struct iblock *t;
+    u64 rip = c->gpr[R_RIP], delta = rip - e->rip;
+    if (!CHAIN_BLOCKS || unlikely(e->trail)) return;
+    if (likely(delta == (u64)(i64)z->delta[0])) {
+        t = z->to[0];
+        if (unlikely(t->mode == MODE_DEAD)) return;
+    } else if (delta == (u64)(i64)z->delta[1]) {
+        t = z->to[1];
+        if (unlikely(t->mode == MODE_DEAD)) return;
+    } else {
+        u64 at = c->seg[S_CS].base + rip;
+        struct jump *j = jump_slot(e, at);
+        if (unlikely(!jump_valid(c, j, at))) return;
+        t = j->block;
+    }
+    u64 icount = c->icount + e->block->n;
+    if (unlikely((i64)(c->icount_limit - icount) < t->n || !inside_segment(c, rip, t))) return;
+    c->icount = icount;
+    e->block = t;
+    e->rip = rip;
+    c->cur = t->insn;
+    t->insn[0].exec(c, t->insn);
+}
+
+// Remembers t, found by its linear address, in the end of the block before it, which began at `rip`. Both lie in the
+// same page and as far apart there as their linear addresses.
+static void link_blocks(const struct engine *e, struct iblock *from, u64 rip, struct iblock *t)
+{
+    u64 delta = t->pa - from->pa;
+    if (e->rip - rip != delta || (t->pa ^ from->pa) & PAGE_MASK || t->pa2 != ~(u64)0 || t->mode != from->mode) return;
+    struct iend *z = block_end(from);
+    int k = z->delta[0] != NO_LINK && z->delta[0] != (i32)delta;
+    z->to[k] = t;
+    z->delta[k] = (i32)delta;
+}
+
+static bool wants_attention(const struct cpu *c) { return unlikely(c->attn) && (c->attn & cpu_attn_mask(c)); }
+
+// Runs the block at RIP and whatever blocks it runs on into. True: the last one was executed to its end.
+static bool run_block(struct cpu *c, struct engine *e)
+{
+    const struct insn *i = e->block->insn;
     for (;;) {
-        u32 mask = ~0u;
-        if (unlikely(c->attn)) {
-            mask = cpu_attn_mask(c);
-            if (c->attn & mask) return;
+        c->cur = i;
+        i->exec(c, i); // may go on for many instructions and blocks, or return after one
+        struct iblock *t = e->block;
+        i = c->cur;
+        if (i >= &t->insn[t->last]) {
+            retire(c, t->n);
+            return true;
         }
-        u64 left = c->icount_limit - c->icount;
-        if (unlikely((i64)left <= 0)) return;
-        u64 rip = c->gpr[R_RIP], at = c->seg[S_CS].base + rip;
-        struct jump *j = &e->jump[(at ^ at >> 12) & (JUMP_CACHE - 1)];
-        struct iblock *t = j->block;
-        if (unlikely(j->at != at || (j->context != c->context && j->context != global_context(c)) ||
-                     t->mode == MODE_DEAD))
-            t = lookup(c, rip, j);
-        if (unlikely(!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit))) {
-            if (!t && (c->attn & ATTN_EXIT)) return; // a breakpoint
-            run_alone(c);
-            continue;
-        }
-        if (unlikely(t->n > left)) { // the end of the slice lies inside
-            run_alone(c);
-            continue;
-        }
-        const struct insn *i = t->insn, *stop = i + t->n - 1;
-        e->first = i;
-        e->rip = rip;
-        e->last = t->n > 1 ? stop + 1 : i;
-        while (i < stop) { // functions run on into each other; some return after one instruction
-            c->cur = i;
-            i->exec(c, i);
-            i = c->cur;
-            if (i == stop) break;
-            i++;
-            if (unlikely(c->attn & mask)) break;
-        }
-        if (unlikely(c->attn & mask)) { // attention in the middle
+        i++;
+        if (wants_attention(c)) {
             c->gpr[R_RIP] = rip_of(e, i);
-            retire(c, i - e->first);
-            continue;
+            retire(c, i - t->insn);
+            return false;
         }
-        i = c->cur = e->last;
-        c->gpr[R_RIP] = rip + t->bytes;
-        if (trail) {
-            u64 next = at + t->bytes, from = next - i->len;
-            u32 mode = c->mode;
-            i->exec(c, i);
-            u64 to = c->seg[S_CS].base + c->gpr[R_RIP];
-            if (to != next) cpu_branch(c, from, to, mode);
-        } else {
-            i->exec(c, i);
-        }
-        retire(c, t->n);
     }
 }
 
 static void engine_run(struct cpu *c)
 {
-    if (unlikely(c->trail->branches_on))
-        run_blocks(c, true);
-    else
-        run_blocks(c, false);
+    struct engine *e = c->engine_data;
+    struct iblock *from = NULL; // block whose end may learn the way to the next one
+    u64 from_rip = 0, flushes = 0;
+    e->trail = c->trail->branches_on;
+    for (;;) {
+        if (wants_attention(c)) return;
+        u64 left = c->icount_limit - c->icount;
+        if (unlikely((i64)left <= 0)) return;
+        u64 rip = c->gpr[R_RIP], at = c->seg[S_CS].base + rip;
+        struct jump *j = jump_slot(e, at);
+        struct iblock *t = j->block;
+        if (unlikely(!t || !jump_valid(c, j, at))) t = lookup(c, rip, j);
+        // No block there, or the end of the segment or of the slice lies inside of it.
+        if (unlikely(!t || !inside_segment(c, rip, t) || t->n > left)) {
+            if (!t && (c->attn & ATTN_EXIT)) return; // a breakpoint
+            run_alone(c);
+            from = NULL;
+            continue;
+        }
+        e->block = t;
+        e->rip = rip;
+        if (from && from->links && j->block == t && flushes == e->code->flushes) link_blocks(e, from, from_rip, t);
+        u64 next = at + t->bytes, branch = next - t->insn[t->last].len;
+        u32 mode = c->mode;
+        from = run_block(c, e) ? e->block : NULL;
+        if (unlikely(e->trail) && from && c->seg[S_CS].base + c->gpr[R_RIP] != next)
+            cpu_branch(c, branch, c->seg[S_CS].base + c->gpr[R_RIP], mode);
+        from_rip = e->rip;
+        flushes = e->code->flushes;
+    }
 }
 
 static void engine_info(struct cpu *c, struct buf *out)

@@ -41,7 +41,8 @@ INLINE void st_mem(struct cpu *c, const struct insn *i, u64 v, unsigned n)
 
 // ---- functions with one memory operand come three times: NAME for what the first-level TLB serves, where nothing is
 // called and so nothing has to be saved; NAME_f the same for flat addresses (64-bit code and address size, a segment
-// whose base and limit do not count); NAME_slow for everything else, which both reach by a tail call.
+// whose base and limit do not count); NAME_slow for everything else, which both reach by a tail call and which returns
+// to the engine, so that no run of functions is without an end to its stack.
 #define COLD __attribute__((noinline, cold))
 INLINE bool ea_flat(const struct insn *i) { return i->asz == 8 && i->seg <= S_DS; }
 INLINE u64 flat_ea(const struct cpu *c, const struct insn *i)
@@ -57,7 +58,6 @@ INLINE u64 flat_ea(const struct cpu *c, const struct insn *i)
     {                                                                                                                  \
         u64 v = access_load_slow(c, i->seg, insn_ea(c, i), n);                                                         \
         __VA_ARGS__;                                                                                                   \
-        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
     FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
@@ -77,7 +77,7 @@ INLINE u64 flat_ea(const struct cpu *c, const struct insn *i)
     }
 // Stores `value`.
 #define FN_STORE(name, n, value)                                                                                       \
-    COLD FN_PLAIN(name##_slow) { access_store_slow(c, i->seg, insn_ea(c, i), value, n), insn_next(c, i); }             \
+    COLD FN_PLAIN(name##_slow) { access_store_slow(c, i->seg, insn_ea(c, i), value, n); }                              \
     FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         void *p = access_host_wr(c, i->seg, insn_ea(c, i), n);                                                         \
@@ -99,7 +99,6 @@ INLINE u64 flat_ea(const struct cpu *c, const struct insn *i)
         struct rmw p;                                                                                                  \
         u64 v = rmw_load(c, i->seg, insn_ea(c, i), n, &p);                                                             \
         rmw_store(c, &p, result, n);                                                                                   \
-        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
     FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
@@ -185,7 +184,7 @@ INLINE void *stack_host_wr(struct cpu *c, u64 sp, unsigned n)
 }
 // Like FN_LOAD and FN_STORE.
 #define FN_PUSH(name, n, value)                                                                                        \
-    COLD FN_PLAIN(name##_slow) { push(c, value, n), insn_next(c, i); }                                                 \
+    COLD FN_PLAIN(name##_slow) { push(c, value, n); }                                                                  \
     FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
         u64 sp = sp_add(c, -(i64)n, n);                                                                                \
@@ -200,7 +199,6 @@ INLINE void *stack_host_wr(struct cpu *c, u64 sp, unsigned n)
     {                                                                                                                  \
         u64 v = pop(c, n);                                                                                             \
         __VA_ARGS__;                                                                                                   \
-        insn_next(c, i);                                                                                               \
     }                                                                                                                  \
     FN_PLAIN(name)                                                                                                     \
     {                                                                                                                  \
