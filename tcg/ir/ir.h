@@ -48,7 +48,8 @@ struct ir_op {
     u8 acc;
     u8 cc;    // condition; source size of MOVZX, MOVSX, CRC32
     u8 insn;  // index of the guest instruction in its block
-    u16 need; // flags written here that must be recorded, set by opt/flags.c
+    u16 need; // flags written here that must be recorded, set by opt/flags.c. JMP, JCC, JRCXZ to the block's own start:
+              // flags that its code looks at (what happens between the two, a poll, may look at all); else all
     u16 live; // flags (as recorded before this operation) that may be looked at here or later: likewise
     i32 disp;
     i64 imm;
@@ -75,5 +76,5 @@ struct ir_op *ir_add(struct ir *b, unsigned insn, enum ir_code op, unsigned size
 void ir_print(const struct ir *b, struct buf *out);
 // The printed form back; for tests. False with a message that names the line.
 bool ir_parse(struct ir *b, const char *text, struct err *e);
-// NULL, or what is wrong (static text); *at = index of the operation.
+// Of a whole block: NULL, or what is wrong (static text); *at = index of the operation.
 const char *ir_verify(const struct ir *b, u32 *at);
