@@ -78,10 +78,15 @@ struct compile_env {
 // compile.c: front, opt, verify, host, in this order. False: does not fit into `out` (the caller makes room or gives
 // up).
 bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out);
+// Its first half, for tests: t's instructions and the jump that ends the block, as e->ir.
+void tb_front(struct compile_env *e, const struct tb *t);
 
 // front/: guest instructions to IR. Appends the operations of t->insn[k]; what it does not know becomes CALL (and LEAVE
 // if it ends the block). `off` is the offset of the instruction behind it from code_base.
 void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
+// A direct jump's target is refused (outside the code segment, not canonical): takes back what its instruction has
+// already changed, so that the interpreter's function can execute it.
+void front_take_back(struct cpu *c, const struct insn *i);
 // front/vec.c: x87, MMX, SSE; false: not known.
 bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
 // opt/flags.c: fills in need and live; turns instructions whose flags cannot be recorded but are needed into CALLs.

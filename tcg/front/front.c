@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Guest instructions to intermediate code: picks the emitter of an instruction (emit.def; x87, MMX and SSE: vec.c).
+// Whatever has none, and every form that its emitter refuses, becomes CALL, so that the translator is complete and each
+// emitter is pure speed. LOCK is ignored: one thread executes all processors.
+#include "tcg/front/front.h"
+
+static const struct emitter {
+    front_fn *fn;
+    u8 ir, size;
+} emitters[OP_COUNT] = {
+#define EMIT(name, fn, ir, size) [OP_##name] = {front_##fn, IR_##ir, size},
+#include "tcg/front/emit.def"
+#undef EMIT
+};
+// Most operations of one instruction, and of the jump that ends a block.
+enum { OPS_MAX = 12, OPS_END = 1 };
+_Static_assert(TB_MAX *OPS_MAX + OPS_END <= IR_MAX, "a block's operations fit");
+
+// RIP-relative displacements are made relative to code_base.
+static bool in_reach(const struct insn *i, i32 off)
+{
+    i32 sum;
+    return !i->is_mem || i->base != R_RIP || !__builtin_add_overflow(i->disp, off, &sum);
+}
+
+static bool emit(struct compile_env *e, const struct insn *i, unsigned k, i32 off)
+{
+    const struct emitter *x = &emitters[i->op];
+    if (!x->fn || !in_reach(i, off)) return false;
+    bool code64 = (e->key & MODE_CODE) == MODE_64;
+    struct front f = {.b = &e->ir,
+                      .i = i,
+                      .k = k,
+                      .ir = x->ir,
+                      .n = x->size ? x->size : i->osz,
+                      .sw = code64               ? 8
+                            : e->key & MODE_SS32 ? 4
+                                                 : 2,
+                      .code64 = code64,
+                      .flat = e->key & MODE_FLAT,
+                      .off = off};
+    return x->fn(&f);
+}
+
+void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off)
+{
+    const struct insn *i = &t->insn[k];
+    u32 n = e->ir.n, attr = insn_rows[i->op].attr;
+    if (emit(e, i, k, off)) return;
+    e->ir.n = n;
+    if ((attr & (A_FPU | A_MMX | A_SSE)) && in_reach(i, off) && front_vec(e, t, k, off)) return;
+    e->ir.n = n;
+    ir_add(&e->ir, k, IR_CALL, 0, IR_NONE, IR_NONE);
+    if (i->op == OP_NONE || (attr & (A_END | A_SYS | A_IO))) ir_add(&e->ir, k, IR_LEAVE, 0, IR_NONE, IR_NONE);
+}
+
+void tb_front(struct compile_env *e, const struct tb *t)
+{
+    struct ir *b = &e->ir;
+    i32 off = t->pa & 0xfff;
+    b->n = 0;
+    for (unsigned k = 0; k < t->n; k++) {
+        off += t->insn[k].len;
+        front_insn(e, t, k, off);
+        if (b->n && ir_facts[b->op[b->n - 1].op].props & IR_END) return;
+    }
+    unsigned size = (e->key & MODE_CODE) == MODE_64 ? 8 : 4; // the instruction pointer is not cut in 16-bit code
+    ir_add(b, t->n - 1, IR_JMP, size, IR_NONE, IR_NONE)->imm = off;
+}
