@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// Which flags anybody may look at: one pass backwards over a block. Where translated code may leave for C (IR_EXIT,
+// every end of the block) all flags must be had, since a fault, an interrupt or the debugger may show them. The
+// exception that costs nothing in exactness is noted at jumps to the block's own start: `need` there is what the code
+// at the start looks at, so that the emitter may carry the record past the jump in registers only.
+#include "tcg/tcg.h"
+
+static const u16 condition_reads[8] = {0x800, 0x001, 0x040, 0x041, 0x080, 0x004, 0x880, 0x8c0};
+
+static bool is_variable_shift(unsigned op) { return op >= IR_SHLV && op <= IR_RORV; }
+_Static_assert(IR_RORV - IR_SHLV == 4, "SHLV SHRV SARV ROLV RORV stand together");
+
+static unsigned reads_of(const struct ir_op *o)
+{
+    switch (o->op) {
+    case IR_JCC:
+    case IR_SETCC:
+    case IR_CMOV: return condition_reads[o->cc >> 1 & 7];
+    case IR_SHLV: // a count of 0 lets the flags pass: no reading of its own
+    case IR_SHRV:
+    case IR_SARV:
+    case IR_ROLV:
+    case IR_RORV:
+    case IR_JMP:
+    case IR_JRCXZ: return 0;
+    default: return ir_facts[o->op].props & IR_EXIT ? IR_FL_ALL : ir_facts[o->op].reads;
+    }
+}
+// Flags whose values before the operation are gone behind it.
+static unsigned kills_of(const struct ir_op *o)
+{
+    if (is_variable_shift(o->op)) return 0;
+    if (o->op == IR_TZCNT || o->op == IR_LZCNT) return IR_FL_ALL & ~0x800;
+    return ir_facts[o->op].writes;
+}
+
+// What the block's code looks at when it runs from its start.
+static unsigned looked_at_from_start(const struct ir *b)
+{
+    unsigned looked = 0, open = IR_FL_ALL;
+    for (u32 k = 0; k < b->n && open; k++) {
+        const struct ir_op *o = &b->op[k];
+        const struct ir_fact *f = &ir_facts[o->op];
+        // What cannot be recorded may yet become a CALL.
+        if ((f->props & (IR_EXIT | IR_END | IR_NORECORD)) || o->op == IR_JCC || o->op == IR_JRCXZ) return looked | open;
+        looked |= reads_of(o) & open;
+        open &= ~kills_of(o);
+    }
+    return looked | open;
+}
+
+struct pass {
+    struct ir *b;
+    i64 start; // offset of the block's first byte
+    bool opt, holes;
+    u16 from_start, live;
+};
+
+static u16 at_target(const struct pass *p, const struct ir_op *o)
+{
+    return p->opt && o->imm == p->start && o->size >= 4 ? p->from_start : IR_FL_ALL;
+}
+
+// The whole instruction of operation k, but for the jump that may end the block behind it; returns the index of its
+// first operation.
+static u32 make_call(struct pass *p, u32 k)
+{
+    struct ir_op *op = p->b->op;
+    unsigned insn = op[k].insn;
+    u32 first = k;
+    while (first && op[first - 1].insn == insn) first--;
+    for (u32 j = first; j <= k; j++) {
+        op[j] = (struct ir_op){.op = j == first ? IR_CALL : IR_NOP,
+                               .dst = IR_NONE,
+                               .a = IR_NONE,
+                               .base = IR_NONE,
+                               .index = IR_NONE,
+                               .seg = IR_NONE,
+                               .insn = insn};
+        p->holes |= j != first;
+    }
+    return first;
+}
+
+static void close_holes(struct ir *b)
+{
+    u32 n = 0;
+    for (u32 k = 0; k < b->n; k++)
+        if (b->op[k].op != IR_NOP) b->op[n++] = b->op[k];
+    b->n = n;
+}
+
+void opt_flags(struct compile_env *e, const struct tb *t)
+{
+    struct pass p = {.b = &e->ir, .start = t->pa & 0xfff, .opt = e->opt, .live = IR_FL_ALL};
+    p.from_start = p.opt ? looked_at_from_start(p.b) : IR_FL_ALL;
+    for (u32 k = p.b->n; k-- > 0;) {
+        struct ir_op *o = &p.b->op[k];
+        const struct ir_fact *f = &ir_facts[o->op];
+        bool jump = (f->props & IR_END) || o->op == IR_JCC || o->op == IR_JRCXZ;
+        if (!p.opt) p.live = IR_FL_ALL;
+        o->need = jump ? at_target(&p, o) : f->writes & p.live;
+        if ((f->props & IR_NORECORD) && o->need) {
+            k = make_call(&p, k);
+            o = &p.b->op[k];
+            o->need = IR_FL_ALL;
+        }
+        // A jump may leave the block, where an interrupt may look.
+        p.live = jump ? IR_FL_ALL : (p.live & ~kills_of(o)) | reads_of(o);
+        o->live = p.opt ? p.live : IR_FL_ALL;
+    }
+    if (p.holes) close_holes(p.b);
+}
