@@ -29,10 +29,48 @@ enum tb_rec_kind {
     REC_LEAVE   // RIP has been set
 };
 enum { CC_IN_MEMORY = 0xff, CC_SRC_IMM = 0xfe }; // tb_rec.cc_dst, cc_src
+// Records that only translated code makes, each in four widths; tcg_flags_normal() turns them into those of
+// cpu/flags.h.
+enum {
+    CC_CMP = CC_COUNT,     // CC_SUB whose result is dst - src: a comparison whose operands are at hand
+    CC_AND = CC_COUNT + 4, // CC_LOGIC whose result is dst & src
+};
+enum {               // tb_rec.resume_flags: what exec.c does before it goes on at `resume`
+    RESUME_HOST = 1, // the host's EFLAGS shall hold the guest's
+    RESUME_OVER = 2, // cc_cf and cc_of shall hold CF and OF
+    RESUME_CMP = 4,  // the instruction's record is CC_SUB: CC_CMP's dst is wanted in cc_dst
+    RESUME_AND = 8,  // CC_LOGIC: CC_AND's operands
+    // and why the exit is there, for the statistics; neither: the instruction has no translation
+    WHY_MEMORY = 16,
+    WHY_JUMP = 32
+};
+INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }
+// Brings the record into cpu/flags.h's form: whenever C runs.
+INLINE void tcg_flags_normal(struct cpu *c)
+{
+    u32 op = c->cc_op & 0xff, over = c->cc_op & CC_OVER;
+    if (likely(op < CC_COUNT)) return;
+    c->cc_dst = tcg_cut(op < CC_AND ? c->cc_dst - c->cc_src : c->cc_dst & c->cc_src, op);
+    c->cc_src = tcg_cut(c->cc_src, op);
+    c->cc_op = (op < CC_AND ? CC_SUB : CC_LOGIC) | (op & 3) | over;
+}
+// Completes the record from what an exit says is still in registers, then normalises it.
+INLINE void tcg_flags_from_exit(struct cpu *c, u16 cc_op, u8 dst, u8 src, i32 imm)
+{
+    if (cc_op != 0xffff) {
+        c->cc_op = cc_op;
+        if (dst != CC_IN_MEMORY) c->cc_dst = tcg_cut(c->gpr[dst & 15], cc_op);
+        if (src == CC_SRC_IMM)
+            c->cc_src = tcg_cut((u64)(i64)imm, cc_op);
+        else if (src != CC_IN_MEMORY)
+            c->cc_src = tcg_cut(c->gpr[src & 15], cc_op);
+    }
+    tcg_flags_normal(c);
+}
 struct tb_rec {
     u8 kind, insn;
     u8 done;           // instructions of the block completed before this point
-    u8 resume_flags;   // at `resume` the host's EFLAGS hold the guest's
+    u8 resume_flags;   // RESUME_*
     u16 cc_op;         // cc_op of the record, or 0xffff: memory has it
     u8 cc_dst, cc_src; // guest register (cut to the size in cc_op) still to be stored as cc_dst, cc_src
     u16 resume, patch; // offsets from the block's code
@@ -103,6 +141,27 @@ struct host_entry {
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
 // Patches the branch (rel32) at code offset `at` to go to `to`; both offsets in one code memory.
 void host_patch_jump(u8 *rw_base, u32 at, u32 to);
+// Turns the exit of a REC_FAR record at `at` into a jump to `to` for as long as the high half of cpu.jump_context is
+// gen and cpu.code_base is base.
+void host_patch_far(u8 *rw_base, u32 at, u32 gen, u64 base, u32 to);
 // Makes a block's entry go to `to` (5 bytes are overwritten).
 void host_patch_entry(u8 *rw_base, u32 at, u32 to);
+
+// tb/: the engine. Who wants another configuration copies tcg_engine and sets its `config`.
+#define TCG_SIZE_MIN     (2ull << 20)
+#define TCG_SIZE_MAX     (1024ull << 20)
+#define TCG_SIZE_DEFAULT (128ull << 20)
+struct tcg_config {
+    u64 size;      // of the code memory, bytes
+    i32 cold;      // executions of a block before it is translated
+    bool one_insn; // blocks of one instruction, for tests
+    bool no_opt;   // compile_env.opt off
+    // Prints `len` bytes of code that stand at `at`, 16-, 32- or 64-bit; NULL: bytes are shown.
+    void (*disas)(struct buf *out, const u8 *code, u32 len, u64 at, unsigned bits);
+    u64 (*ticks)(void); // a clock for the statistics, NULL: translation time is not measured
+};
+extern const struct tcg_config tcg_default_config;
 extern const struct cpu_engine tcg_engine;
+// Whether the host lets us make code; else a message.
+struct err;
+bool tcg_possible(u64 bytes, struct err *e);

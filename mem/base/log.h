@@ -38,8 +38,12 @@ struct log_ring_entry {
 #define LOG_RING 256 // entries, a power of two
 
 struct log {
-    FILE *out;      // NULL: stderr
-    u32 cats;       // bit per enum log_cat
+    FILE *out;   // NULL: stderr
+    u32 cats;    // bit per enum log_cat
+    u32 nranges; // addresses that in_asm, op, op_opt, out_asm and exec are about (-dfilter); none: all
+    struct {
+        u64 first, last;
+    } range[8];
     u64 guest_left; // lines of LOG_GUEST left before they are only counted; see log_guest()
     u64 guest_dropped;
     u8 trace_on[(TRACE_NIDS + 8) / 8];
@@ -50,6 +54,13 @@ struct log {
 };
 void log_init(struct log *l);
 INLINE bool log_on(const struct log *l, enum log_cat c) { return unlikely(l->cats >> c & 1); }
+// Whether the filter lets code at this address through.
+INLINE bool log_in_range(const struct log *l, u64 at)
+{
+    for (u32 i = 0; i < l->nranges; i++)
+        if (at >= l->range[i].first && at <= l->range[i].last) return true;
+    return !l->nranges;
+}
 void log_item(struct log *l, enum log_cat c, const char *fmt, ...) PRINTF(3, 4);
 // `who`: the part's name ("ide0"). The line ends with a newline of its own.
 void log_guest(struct log *l, const char *who, const char *fmt, ...) PRINTF(3, 4);

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Blocks out of guest code: decoding, and the way through the translator.
+#include <string.h>
+#include "cpu/mmu.h"
+#include "mem/base/bits.h"
+#include "mem/base/buf.h"
+#include "tcg/tb/tb.h"
+
+u64 tb_linear(const struct cpu *c, u64 rip) { return cpu_code64(c) ? rip : (u32)(c->seg[S_CS].base + rip); }
+
+// CS limit: bytes that may be fetched at rip, 0..15. 64-bit code: all of them.
+static unsigned limit_room(const struct cpu *c, u64 rip)
+{
+    if (cpu_code64(c)) return 15;
+    u64 limit = c->seg[S_CS].limit;
+    return rip > limit ? 0 : min_u64(15, limit - rip + 1);
+}
+
+static bool ends_block(const struct tb *t, const struct insn *i, unsigned *jcc)
+{
+    u32 attr = insn_rows[i->op].attr;
+    if (i->op == OP_NONE) return true;
+    if (i->op == OP_JCC_Jb || i->op == OP_JCC_Jz) return ++*jcc > TB_JCC || t->n >= TB_JCC_INSNS;
+    return (attr & (A_END | A_SYS | A_IO)) || (*jcc && t->n >= TB_JCC_INSNS);
+}
+
+// An instruction that straddles two pages.
+static bool straddler(struct cpu *c, struct tb *t, u64 rip, unsigned page_room)
+{
+    interp_fetch(c, rip, &t->insn[0]);
+    if (t->insn[0].len <= page_room) return false; // the segment ends, not the page
+    t->pa2 = tlb_fetch(c, tb_linear(c, rip + page_room), NULL);
+    t->n = 1;
+    t->bytes = t->insn[0].len;
+    return true;
+}
+
+struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa)
+{
+    u8 *host;
+    tlb_fetch(c, tb_linear(c, rip), &host);
+    if (!host) return NULL;
+    struct tb *t = tb_alloc(k);
+    if (!t) {
+        k->st.full++;
+        tb_forget(k);
+        t = tb_alloc(k);
+    }
+    unsigned page_room = PAGE_SIZE - (pa & 0xfff), most = k->cfg.one_insn ? 1 : TB_MAX, jcc = 0;
+    t->pa = pa;
+    t->key = c->mode;
+    while (t->n < most) {
+        struct insn *i = &t->insn[t->n];
+        unsigned room = min_u64(page_room - t->bytes, limit_room(c, rip + t->bytes));
+        enum decode_status s = decode(c->decoder, host + t->bytes, room, c->mode & MODE_CODE, i);
+        if (s == DECODE_MORE) break; // page border or limit: the next block's affair
+        interp_finish(c, i, s);
+        t->bytes += i->len;
+        t->n++;
+        if (ends_block(t, i, &jcc)) break;
+    }
+    if (!t->n && !straddler(c, t, rip, page_room)) return NULL;
+    k->st.built++;
+    k->st.built_insns += t->n;
+    k->st.built_bytes += t->bytes;
+    if (log_on(&k->bus->log, LOG_INASM)) tb_log_guest(k, t, rip);
+    return tb_insert(k, t) ? t : NULL;
+}
+
+// Cuts a block that does not fit down to its first half; the rest will be a block of its own.
+static void shorten(struct tb *t)
+{
+    t->n = t->n / 2;
+    t->bytes = 0;
+    for (unsigned i = 0; i < t->n; i++) t->bytes += t->insn[i].len;
+}
+
+static bool ir_logged(const struct tcg *k, u64 rip)
+{
+    const struct log *l = &k->bus->log;
+    return (log_on(l, LOG_OP) || log_on(l, LOG_OPOPT)) && log_in_range(l, rip);
+}
+
+bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
+{
+    if (!code_room(k)) {
+        k->st.full++;
+        tb_forget(k);
+        return false;
+    }
+    struct compile_env *e = &k->env;
+    struct buf text = {0};
+    u64 before = k->cfg.ticks ? k->cfg.ticks() : 0;
+    struct tb_code out;
+    e->c = c;
+    e->key = t->key;
+    e->opt = !k->cfg.no_opt;
+    e->log = ir_logged(k, rip) ? &text : NULL;
+    for (;;) {
+        out = (struct tb_code){.rw = k->rw + k->code_used,
+                               .rx = k->rx + k->code_used,
+                               .size = TB_CODE_MAX,
+                               .rec = k->rec + k->rec_used,
+                               .rec0 = k->rec_used};
+        if (tb_compile(e, t, &out)) break;
+        k->st.fails++;
+        if (t->n == 1) {
+            t->fails = 1;
+            buf_free(&text);
+            return false;
+        }
+        shorten(t);
+        text.len = 0;
+    }
+    t->code = k->code_used;
+    t->code_len = (u16)out.len;
+    t->rec = k->rec_used;
+    t->nrec = (u16)out.nrec;
+    for (u32 i = 0; i < out.nrec; i++) out.rec[i].tb = tb_number(k, t);
+    k->code_used += align_up(out.len, 16);
+    k->rec_used += out.nrec;
+    k->st.compiled++;
+    k->st.insns += t->n;
+    k->st.guest_bytes += t->bytes;
+    k->st.host_bytes += out.len;
+    if (k->cfg.ticks) k->st.ticks += k->cfg.ticks() - before;
+    if (t->pa2 == ~(u64)0) tb_translated(k, t);
+    if (e->log) log_item(&k->bus->log, log_on(&k->bus->log, LOG_OP) ? LOG_OP : LOG_OPOPT, "%s\n", buf_text(&text));
+    buf_free(&text);
+    if (log_on(&k->bus->log, LOG_OUTASM)) tb_log_host(k, t, rip);
+    return true;
+}

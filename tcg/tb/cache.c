@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// Blocks: found by physical address and mode, listed under the pages that they lie on, killed when their bytes change.
+// Links between blocks are not recorded: a dead block's entry is overwritten by a jump to its exit, and when its
+// successor has been translated, to that. So every link ever made stays right, and a kill touches nothing but the
+// block.
+#include <stdlib.h>
+#include <string.h>
+#include "cpu/mmu.h"
+#include "mem/base/bits.h"
+#include "mem/base/err.h"
+#include "tcg/tb/tb.h"
+
+static u32 hash_block(u64 pa, u32 key) { return ((u32)pa ^ (u32)(pa >> 13) ^ key * 0x9e37) & (TB_HASH - 1); }
+static u32 hash_page(u64 pa) { return (u32)(pa >> PAGE_BITS) & (TB_HASH - 1); }
+
+struct tcg *tb_cache_get(struct cpu *c)
+{
+    struct bus *b = c->bus;
+    struct tcg *k = b->code_cache;
+    if (!k) {
+        k = b->code_cache = xalloc(sizeof *k);
+        k->bus = b;
+        k->cfg = c->engine->config ? *(const struct tcg_config *)c->engine->config : tcg_default_config;
+        k->meta_used = 16; // number 0 is nobody's
+        code_open(k, k->cfg.size);
+    }
+    if (k->users == ARRAY_LEN(k->cpu)) panic("too many CPUs");
+    k->cpu[k->users++] = c;
+    return k;
+}
+
+void tb_cache_put(struct cpu *c)
+{
+    struct tcg *k = c->bus->code_cache;
+    for (u32 i = 0; i < k->users; i++)
+        if (k->cpu[i] == c) k->cpu[i] = k->cpu[k->users - 1];
+    if (--k->users) return;
+    c->bus->code_cache = NULL;
+    code_close(k);
+    free(k);
+}
+
+struct tb *tb_find(const struct tcg *k, u64 pa, u32 key)
+{
+    for (struct tb *t = k->hash[hash_block(pa, key)]; t; t = t->hash)
+        if (t->pa == pa && t->key == key) return t;
+    return NULL;
+}
+
+struct tb *tb_alloc(struct tcg *k)
+{
+    u64 most = sizeof(struct tb) + TB_MAX * sizeof(struct insn);
+    if (k->meta_used + most > k->meta_size) return NULL;
+    struct tb *t = (struct tb *)(k->meta + k->meta_used);
+    memset(t, 0, sizeof *t);
+    t->pa2 = ~(u64)0;
+    return t;
+}
+
+// Lists the block under its page (which = 0) or second page (1); the low bit of a link says which of a block's two
+// links continues the list.
+static void list_page(struct tcg *k, struct tb *t, int which)
+{
+    struct tb **head = &k->pages[hash_page(which ? t->pa2 : t->pa)];
+    t->page[which] = *head;
+    *head = (struct tb *)((uintptr_t)t | which);
+}
+
+static struct tb *untag(struct tb *t, int *which)
+{
+    *which = (uintptr_t)t & 1;
+    return (struct tb *)((uintptr_t)t & ~(uintptr_t)1);
+}
+
+// Bytes on the block's first page.
+static u64 first_bytes(const struct tb *t) { return min_u64(t->bytes, PAGE_SIZE - (t->pa & 0xfff)); }
+
+static struct tb **bucket(struct tb **table, const struct tb *t) { return &table[hash_block(t->pa, t->key)]; }
+
+static void take_out(struct tb **p, const struct tb *t)
+{
+    while (*p && *p != t) p = &(*p)->hash;
+    if (*p) *p = t->hash;
+}
+
+static void kill(struct tcg *k, struct tb *t)
+{
+    take_out(bucket(k->hash, t), t);
+    t->dead = true;
+    if (!t->code || t->pa2 != ~(u64)0) return; // a block on two pages is entered by the dispatcher only
+    host_patch_entry(k->rw, t->code, t->code + k->rec[t->rec].patch);
+    t->hash = *bucket(k->gone, t);
+    *bucket(k->gone, t) = t;
+}
+
+bool tb_insert(struct tcg *k, struct tb *t)
+{
+    k->meta_used += align_up(sizeof *t + t->n * sizeof t->insn[0], 16);
+    t->hash = *bucket(k->hash, t);
+    *bucket(k->hash, t) = t;
+    list_page(k, t, 0);
+    bool ok = phys_mark_code(k->bus, t->pa, first_bytes(t));
+    if (t->pa2 != ~(u64)0) {
+        list_page(k, t, 1);
+        ok &= phys_mark_code(k->bus, t->pa2, t->bytes - first_bytes(t));
+    }
+    if (!ok) kill(k, t);
+    return ok;
+}
+
+void tb_translated(struct tcg *k, struct tb *t)
+{
+    for (struct tb **p = bucket(k->gone, t); *p; p = &(*p)->hash) {
+        struct tb *old = *p;
+        if (old->pa != t->pa || old->key != t->key) continue;
+        host_patch_entry(k->rw, old->code, t->code);
+        *p = old->hash;
+        return; // older ones lead to this one
+    }
+}
+
+static bool overlaps(u64 a, u64 alen, u64 b, u64 blen) { return a < b + blen && b < a + alen; }
+
+// One page's part: kills what overlaps, drops dead blocks from the list, renews the marks.
+static void invalidate_page(struct tcg *k, u64 pa, u64 len, u64 *cause)
+{
+    u64 page = pa & PAGE_MASK, lines = 0;
+    struct tb **link = &k->pages[hash_page(pa)];
+    while (*link) {
+        int which;
+        struct tb *t = untag(*link, &which);
+        u64 from = which ? t->pa2 & PAGE_MASK : t->pa, n = which ? t->bytes - first_bytes(t) : first_bytes(t);
+        bool here = (from & PAGE_MASK) == page;
+        if (!t->dead && here && overlaps(from, n, pa, len)) {
+            kill(k, t);
+            ++*cause;
+        }
+        if (t->dead) {
+            *link = t->page[which];
+            continue;
+        }
+        if (here) lines |= phys_line_mask(from, n);
+        link = &t->page[which];
+    }
+    phys_set_code(k->bus, page, lines);
+}
+
+void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause)
+{
+    while (len) {
+        u64 n = min_u64(len, PAGE_SIZE - (pa & 0xfff));
+        invalidate_page(k, pa, n, cause);
+        pa += n, len -= n;
+    }
+}
+
+void tb_forget(struct tcg *k)
+{
+    bool empty = k->meta_used == 16;
+    for (u32 i = 0; i < k->users; i++) tlb_new_generation(k->cpu[i], true);
+    if (empty) return;
+    memset(k->hash, 0, sizeof k->hash);
+    memset(k->pages, 0, sizeof k->pages);
+    memset(k->gone, 0, sizeof k->gone);
+    k->meta_used = 16;
+    k->code_used = k->code_first;
+    k->rec_used = 0;
+    k->epoch++;
+    k->st.flushes++;
+    phys_clear_all_code(k->bus);
+}
+
+void tb_new_age(struct tcg *k)
+{
+    k->bus->generation = 0;
+    tb_forget(k);
+    for (u32 i = 0; i < k->users; i++) memset(k->cpu[i]->jump, 0, sizeof k->cpu[i]->jump);
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Memory for translated code, never writable and executable at one address: a file without a name, mapped twice. x86
+// hosts keep instruction fetch coherent with stores by physical address, so nothing needs to be flushed.
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "mem/base/bits.h"
+#include "mem/base/err.h"
+#include "tcg/tb/tb.h"
+
+enum { PER_META = 2, PER_REC = 16 }; // bytes of blocks a byte of code; bytes of code a record: more than ever needed
+
+static bool map_twice(int fd, u64 size, u8 **rw, const u8 **rx)
+{
+    *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    *rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (*rw != MAP_FAILED && *rx != MAP_FAILED) return true;
+    int why = errno;
+    if (*rw != MAP_FAILED) munmap(*rw, size);
+    if (*rx != MAP_FAILED) munmap((void *)*rx, size);
+    errno = why;
+    return false;
+}
+
+static int open_twice(u64 size, u8 **rw, const u8 **rx)
+{
+    int fd = memfd_create("doppel-code", MFD_CLOEXEC);
+    if (fd < 0) return -1;
+    if (!ftruncate(fd, (off_t)size) && map_twice(fd, size, rw, rx)) return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+bool tcg_possible(u64 bytes, struct err *e)
+{
+    u8 *rw;
+    const u8 *rx;
+    int fd = open_twice(bytes, &rw, &rx);
+    if (fd < 0)
+        return err_set(e, "-accel tcg: no memory for translated code (%s); use -accel interp or a smaller tb-size=",
+                       err_errno(errno));
+    munmap(rw, bytes);
+    munmap((void *)rx, bytes);
+    close(fd);
+    return true;
+}
+
+static void *arena(u64 size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) panic("out of memory for translated blocks");
+    return p;
+}
+
+void code_open(struct tcg *k, u64 bytes)
+{
+    bytes = align_up(max_u64(min_u64(bytes, TCG_SIZE_MAX), TCG_SIZE_MIN), PAGE_SIZE);
+    k->fd = open_twice(bytes, &k->rw, &k->rx);
+    if (k->fd < 0) panic("no memory for translated code: %s", err_errno(errno));
+    k->code_size = (u32)bytes;
+    k->meta_size = bytes * PER_META;
+    k->meta = arena(k->meta_size);
+    k->rec_size = (u32)(bytes / PER_REC);
+    k->rec = arena((u64)k->rec_size * sizeof *k->rec);
+    k->code_first = (u32)align_up(host_thunks(k->rw, k->rx, &k->host), 64);
+    k->code_used = k->code_first;
+}
+
+void code_close(struct tcg *k)
+{
+    munmap(k->rw, k->code_size);
+    munmap((void *)k->rx, k->code_size);
+    close(k->fd);
+    munmap(k->meta, k->meta_size);
+    munmap(k->rec, (u64)k->rec_size * sizeof *k->rec);
+}
+
+bool code_room(const struct tcg *k)
+{
+    return k->code_size - k->code_used >= TB_CODE_MAX && k->rec_size - k->rec_used >= TB_REC_MAX;
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+// The translator as an engine: the dispatcher, which finds, builds, translates and enters blocks, and what is done at
+// each kind of exit from translated code.
+//
+// While translated code runs, cpu.left is what remains of the slice with the running block already taken off; each exit
+// brings icount up to date before any C that could look at it, so progress() is always 0. Instructions that C executes
+// come from a two-element array, as interp.h asks: the second one stops.
+#include <stdlib.h>
+#include "cpu/mmu.h"
+#include "cpu/seg.h"
+#include "mem/base/bits.h"
+#include "mem/base/err.h"
+#include "tcg/tb/tb.h"
+
+const struct tcg_config tcg_default_config = {.size = TCG_SIZE_DEFAULT, .cold = TB_COLD_RUNS};
+
+struct exec {
+    struct tcg *k;
+    u64 rip;             // of the instruction that executes in C
+    struct insn slot[2]; // … and itself
+    u32 gen;             // cpu.tlb_gen when jump cache entries of local pages were last good
+    u32 nlocal;
+    u16 local[TB_LOCAL]; // their slots
+    // The jump that led to the dispatcher and may be linked to what is found there.
+    const struct tb_rec *link;
+    const struct tb *link_from;
+    u64 link_base; // code_base there
+};
+
+static void *tcg_create(struct cpu *c)
+{
+    struct exec *e = xalloc(sizeof *e);
+    e->k = tb_cache_get(c);
+    e->slot[1].exec = interp_stop;
+    return e;
+}
+
+static void tcg_destroy(struct cpu *c)
+{
+    tb_cache_put(c);
+    free(c->engine_data);
+}
+
+static u64 tcg_progress(struct cpu *c) { return 0; }
+
+static u64 tcg_fault_rip(struct cpu *c)
+{
+    struct exec *e = c->engine_data;
+    return e->rip;
+}
+
+static void tcg_flush(struct cpu *c)
+{
+    struct exec *e = c->engine_data;
+    if (!e) return; // reset inside cpu_new()
+    tb_forget(e->k);
+    c->attn |= ATTN_CODE;
+}
+
+static void tcg_invalidate(struct cpu *c, u64 pa, u64 len)
+{
+    struct exec *e = c->engine_data;
+    struct tcg *k = e->k;
+    if (c != k->cpu[0]) return; // each CPU is told; the blocks are common
+    tb_invalidate(k, pa, len,
+                  k->cpu[c->bus->cur_cpu < k->users ? c->bus->cur_cpu : 0]->cur ? &k->st.by_cpu : &k->st.by_dma);
+}
+
+static bool asks(const struct cpu *c) { return unlikely(c->attn) && (c->attn & cpu_attn_mask(c)); }
+
+// ---- single instructions by the interpreter's functions
+
+// Executes e->slot[0], which stands at rip.
+static void in_c(struct cpu *c, struct exec *e, u64 rip)
+{
+    e->rip = rip;
+    c->gpr[R_RIP] = rip + e->slot[0].len;
+    c->cur = e->slot;
+    e->slot[0].exec(c, e->slot);
+    c->cur = NULL;
+    c->icount++;
+    if (unlikely(c->attn) && c->rep_pending) { // the string instruction stopped half-way
+        c->rep_pending = false;
+        c->icount--;
+    }
+}
+
+static void alone(struct cpu *c, struct exec *e)
+{
+    u64 rip = c->gpr[R_RIP];
+    e->k->st.alone++;
+    interp_fetch(c, rip, &e->slot[0]);
+    in_c(c, e, rip);
+}
+
+static void tcg_step(struct cpu *c) { alone(c, c->engine_data); }
+
+// A block that is not worth translating yet, or does not fit into the rest of the slice.
+static void interpret(struct cpu *c, struct exec *e, const struct tb *t)
+{
+    u64 rip = c->gpr[R_RIP], started = c->icount;
+    u32 epoch = e->k->epoch, n = t->n;
+    for (u32 i = 0; i < n; i++) {
+        e->slot[0] = t->insn[i];
+        in_c(c, e, rip);
+        rip += e->slot[0].len;
+        if (c->gpr[R_RIP] != rip || asks(c) || e->k->epoch != epoch || t->dead || c->icount >= c->icount_limit) break;
+    }
+    e->k->st.cold += c->icount - started;
+}
+
+// ---- finding and entering
+
+// In kernel code with CR4.PGE the jump cache's context is that of global pages, which survives MOV CR3; entries of
+// other pages are listed and dropped when any translation may have changed.
+static void drop_local(struct cpu *c, struct exec *e)
+{
+    for (u32 i = 0; i < e->nlocal; i++) c->jump[e->local[i]].context = ~(u64)0;
+    e->nlocal = 0;
+    e->gen = c->tlb_gen;
+}
+
+static bool is_local(const struct cpu *c) { return c->jump_context >> 63 && !c->fetch_global; }
+
+// Direct and indirect jumps may lead to the block without C's looking: only where no CS limit or base matters, and its
+// second page, if any, need not be looked at.
+static bool may_be_reached(const struct cpu *c, const struct tb *t)
+{
+    return (t->key & MODE_FLAT) && t->pa2 == ~(u64)0 && !log_on(&c->bus->log, LOG_EXEC);
+}
+
+static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u64 rip)
+{
+    u32 slot = jump_hash(rip);
+    e->k->st.filled++;
+    if (is_local(c)) {
+        e->k->st.local++;
+        if (e->nlocal == TB_LOCAL) drop_local(c, e);
+        e->local[e->nlocal++] = (u16)slot;
+    }
+    c->jump[slot] = (struct jump_entry){rip, c->jump_context, (u64)(uintptr_t)(e->k->rx + t->code), c->code_base};
+}
+
+static void link_jump(struct cpu *c, struct exec *e, const struct tb *to)
+{
+    struct tcg *k = e->k;
+    const struct tb_rec *r = e->link;
+    const struct tb *from = e->link_from;
+    e->link = NULL;
+    if (from->dead || from->key != to->key) return;
+    u32 at = from->code + r->patch;
+    if (r->kind == REC_JUMP) {
+        if (((from->pa ^ to->pa) & PAGE_MASK) || (i32)(to->pa & 0xfff) != r->target) return;
+        host_patch_jump(k->rw, at, to->code);
+        k->st.near++;
+        return;
+    }
+    if (is_local(c)) return;
+    host_patch_far(k->rw, at, (u32)(c->jump_context >> 32), e->link_base, to->code);
+    k->st.far++;
+}
+
+// The block at RIP, NULL if its code cannot be kept; sets code_base. May raise the fetch's fault.
+static struct tb *find(struct cpu *c, struct exec *e)
+{
+    struct tcg *k = e->k;
+    u64 rip = c->gpr[R_RIP], lin = tb_linear(c, rip), pa = tlb_fetch(c, lin, NULL);
+    if (unlikely(e->gen != c->tlb_gen)) drop_local(c, e);
+    k->st.lookups++;
+    c->code_base = rip - (lin & 0xfff);
+    struct tb *t = tb_find(k, pa, c->mode);
+    if (t && unlikely(t->pa2 != ~(u64)0) &&
+        tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) {
+        tb_invalidate(k, pa, 1, &k->st.by_page); // the second page is another one now
+        t = NULL;
+    }
+    return t ? t : tb_build(c, k, rip, pa);
+}
+
+// Whether t has code now.
+static bool warm(struct cpu *c, struct exec *e, struct tb *t)
+{
+    if (likely(t->code)) return true;
+    if (t->fails || t->runs++ < (u32)e->k->cfg.cold) return false;
+    return tb_translate(c, e->k, t, c->gpr[R_RIP]);
+}
+
+// ---- exits
+
+// Executes instruction `r->insn` of t in C. True: translated code may go on behind it.
+static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
+{
+    u64 context = c->jump_context, base = c->code_base, rip = base + (u64)(i64)r->target;
+    u32 epoch = e->k->epoch;
+    struct tcg_stats *s = &e->k->st;
+    e->slot[0] = t->insn[r->insn];
+    if (r->resume_flags & WHY_MEMORY)
+        s->slow_memory++;
+    else if (r->resume_flags & WHY_JUMP)
+        s->slow_jump++;
+    else
+        s->fallback[e->slot[0].op]++;
+    in_c(c, e, rip);
+    if (!r->resume || c->gpr[R_RIP] != rip + e->slot[0].len || asks(c)) return false;
+    return c->jump_context == context && e->k->epoch == epoch && !t->dead;
+}
+
+static bool rip_canonical(u64 rip) { return (u64)((i64)(rip << 16) >> 16) == rip; }
+
+// Target of a jump as the instruction would have it: cut to its operand size.
+static u64 cut_target(const struct tb *t, const struct tb_rec *r, u64 rip)
+{
+    const struct insn *i = &t->insn[r->insn];
+    i32 next = t->pa & 0xfff;
+    for (unsigned k = 0; k <= r->insn; k++) next += t->insn[k].len;
+    if (r->target == next || !(insn_rows[i->op].attr & A_END)) return rip; // not taken, or the block's end by length
+    return i->osz == 2 ? (u16)rip : i->osz == 4 ? (u32)rip : rip;
+}
+
+// A jump that raises: executed again by the interpreter's function. CALL has pushed already, below the stack again it
+// goes.
+static void refuse_jump(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
+{
+    u64 rip = c->code_base + (t->pa & 0xfff);
+    for (unsigned k = 0; k < r->insn; k++) rip += t->insn[k].len;
+    e->slot[0] = t->insn[r->insn];
+    const struct insn *i = e->slot;
+    c->icount--;
+    if (i->op == OP_CALL_Jz) {
+        u64 sp = c->gpr[R_RSP] + i->osz;
+        c->gpr[R_RSP] = cpu_code64(c) ? sp : c->mode & MODE_SS32 ? (u32)sp : (c->gpr[R_RSP] & ~(u64)0xffff) | (u16)sp;
+    }
+    in_c(c, e, rip);
+}
+
+static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
+{
+    u64 rip = c->code_base + (u64)(i64)r->target, to = rip;
+    if (cpu_code64(c)) {
+        if (unlikely(!rip_canonical(rip))) {
+            refuse_jump(c, e, t, r);
+            return;
+        }
+    } else {
+        to = cut_target(t, r, rip);
+        if (unlikely(to > c->seg[S_CS].limit)) {
+            refuse_jump(c, e, t, r);
+            return;
+        }
+    }
+    c->gpr[R_RIP] = to;
+    if (to != rip || !(t->key & MODE_FLAT)) return;
+    if (!cpu_code64(c) && t->insn[r->insn].osz == 2 && (insn_rows[t->insn[r->insn].op].attr & A_END)) return;
+    e->link = r;
+    e->link_from = t;
+    e->link_base = c->code_base;
+}
+
+// What the record is missing on the way back: the emitter left it in registers.
+static u32 flags_to_resume(struct cpu *c, unsigned resume)
+{
+    u32 fl = ~0u;
+    if (resume & (RESUME_HOST | RESUME_OVER)) fl = flags_arith(c);
+    if (resume & RESUME_OVER) {
+        c->cc_cf = fl & FL_CF ? 1 : 0;
+        c->cc_of = fl & FL_OF ? 1 : 0;
+    }
+    if ((resume & RESUME_CMP) && (c->cc_op & 0xfc) == CC_SUB) {
+        c->cc_dst = tcg_cut(c->cc_dst + c->cc_src, c->cc_op);
+        c->cc_op += CC_CMP - CC_SUB;
+    } else if ((resume & RESUME_AND) && (c->cc_op & 0xfc) == CC_LOGIC) {
+        c->cc_src = c->cc_dst;
+        c->cc_op += CC_AND - CC_LOGIC;
+    }
+    return resume & RESUME_HOST ? fl : ~0u;
+}
+
+// Runs translated code from the start of t until it leaves for the dispatcher.
+static void enter(struct cpu *c, struct exec *e, const struct tb *t)
+{
+    struct tcg *k = e->k;
+    const u8 *at = k->rx + t->code;
+    u32 flags = ~0u;
+    i64 given = (i64)(c->icount_limit - c->icount);
+    c->left = given;
+    for (;;) {
+        k->st.enters++;
+        const struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
+        t = tb_at(k, r->tb);
+        k->st.exits[r->kind]++;
+        tcg_flags_from_exit(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
+        if (r->kind == REC_BUDGET) {
+            c->icount += (u64)(given - c->left - (t->dead ? 0 : t->n));
+            c->gpr[R_RIP] = c->code_base + (t->pa & 0xfff);
+            k->st.dead += t->dead;
+            return;
+        }
+        c->icount += (u64)(given - c->left - (t->n - r->done));
+        if (r->kind == REC_LEAVE) return;
+        if (r->kind != REC_INSN) {
+            exit_jump(c, e, t, r);
+            return;
+        }
+        if (!exit_insn(c, e, t, r)) return;
+        given = (i64)(c->icount_limit - c->icount);
+        c->left = given - (t->n - r->insn - 1);
+        if (unlikely(c->left < 0)) return;
+        flags = flags_to_resume(c, r->resume_flags);
+        at = k->rx + t->code + r->resume;
+    }
+}
+
+static void tcg_run(struct cpu *c)
+{
+    struct exec *e = c->engine_data;
+    struct tcg *k = e->k;
+    c->host_exit = (u64)(uintptr_t)k->host.exit;
+    e->link = NULL;
+    if (unlikely((c->bus->generation & 0x7fffffff) > 0x7ff00000)) tb_new_age(k);
+    for (;;) {
+        if (asks(c)) return;
+        i64 left = (i64)(c->icount_limit - c->icount);
+        if (unlikely(left <= 0)) return;
+        u32 epoch = k->epoch;
+        struct tb *t = find(c, e);
+        if (unlikely(!t || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
+            alone(c, e);
+            e->link = NULL;
+            continue;
+        }
+        if (!warm(c, e, t) || unlikely(t->n > left)) {
+            if (k->epoch == epoch) interpret(c, e, t); // else t is gone
+            e->link = NULL;
+            continue;
+        }
+        if (unlikely(k->epoch != epoch)) e->link = NULL;
+        if (log_on(&c->bus->log, LOG_EXEC)) tb_log_entry(k, t, c);
+        if (may_be_reached(c, t)) {
+            if (e->link) link_jump(c, e, t);
+            fill_jump_cache(c, e, t, c->gpr[R_RIP]);
+        }
+        e->link = NULL;
+        enter(c, e, t);
+    }
+}
+
+static void tcg_info(struct cpu *c, struct buf *out)
+{
+    struct exec *e = c->engine_data;
+    tb_info(e->k, out);
+}
+
+const struct cpu_engine tcg_engine = {.name = "tcg",
+                                      .create = tcg_create,
+                                      .destroy = tcg_destroy,
+                                      .run = tcg_run,
+                                      .step = tcg_step,
+                                      .fault_rip = tcg_fault_rip,
+                                      .progress = tcg_progress,
+                                      .flush = tcg_flush,
+                                      .invalidate = tcg_invalidate,
+                                      .info = tcg_info};

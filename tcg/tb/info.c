@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// `info jit`, and what -d in_asm and out_asm print.
+#include <stdlib.h>
+#include "mem/base/bits.h"
+#include "mem/base/buf.h"
+#include "mem/bus.h"
+#include "tcg/tb/tb.h"
+
+typedef unsigned long long ull;
+
+static double part(u64 a, u64 b) { return b ? (double)a / (double)b : 0; }
+
+static void info_exits(const struct tcg_stats *s, struct buf *out)
+{
+    static const char *const kind[] = {"instruction", "jump", "far jump", "budget", "leave"};
+    u64 all = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(s->exits); i++) all += s->exits[i];
+    buf_printf(out, "entered from C     %llu times, left %llu times:\n", (ull)s->enters, (ull)all);
+    for (unsigned i = 0; i < ARRAY_LEN(s->exits); i++)
+        buf_printf(out, "  %-16s %llu (%.1f%%)\n", kind[i], (ull)s->exits[i], 100 * part(s->exits[i], all));
+    buf_printf(out, "  instruction exits: %llu for memory (TLB miss, MMIO, marked page), %llu for a target\n",
+               (ull)s->slow_memory, (ull)s->slow_jump);
+    buf_printf(out, "  at dead blocks     %llu\n", (ull)s->dead);
+    buf_printf(out, "links made         %llu in a page, %llu between pages\n", (ull)s->near, (ull)s->far);
+    buf_printf(out,
+               "dispatcher         %llu look-ups, %llu jump cache entries made (%llu of pages that are not global)\n",
+               (ull)s->lookups, (ull)s->filled, (ull)s->local);
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const u32 *x = a, *y = b;
+    return x[1] < y[1] ? 1 : x[1] > y[1] ? -1 : 0;
+}
+
+static void info_fallbacks(const struct tcg_stats *s, struct buf *out)
+{
+    enum { TOP = 30 };
+    u32 row[OP_COUNT][2], n = 0;
+    u64 all = 0;
+    for (u32 i = 0; i < OP_COUNT; i++) {
+        if (!s->fallback[i]) continue;
+        all += s->fallback[i];
+        row[n][0] = i;
+        row[n++][1] = s->fallback[i];
+    }
+    qsort(row, n, sizeof row[0], by_count);
+    buf_printf(out, "instructions by the interpreter's functions inside blocks: %llu, of %u kinds\n", (ull)all, n);
+    for (u32 i = 0; i < n && i < TOP; i++)
+        buf_printf(out, "  %-24s %10u (%.1f%%)\n", insn_rows[row[i][0]].name, row[i][1], 100 * part(row[i][1], all));
+}
+
+void tb_info(const struct tcg *k, struct buf *out)
+{
+    const struct tcg_stats *s = &k->st;
+    buf_printf(out, "code memory        %u of %u KB, %u KB of blocks, %u KB of records\n",
+               (k->code_used - k->code_first) >> 10, k->code_size >> 10, (u32)(k->meta_used >> 10),
+               (u32)(k->rec_used * sizeof *k->rec >> 10));
+    buf_printf(out, "blocks decoded     %llu, %.1f instructions and %.1f bytes each\n", (ull)s->built,
+               part(s->built_insns, s->built), part(s->built_bytes, s->built));
+    buf_printf(
+        out,
+        "blocks translated  %llu, %.1f instructions, %.1f guest and %.1f host bytes each (%.2f x); %llu too long\n",
+        (ull)s->compiled, part(s->insns, s->compiled), part(s->guest_bytes, s->compiled),
+        part(s->host_bytes, s->compiled), part(s->host_bytes, s->guest_bytes), (ull)s->fails);
+    if (k->cfg.ticks)
+        buf_printf(out, "translation time   %llu million ticks, %.0f an instruction\n", (ull)s->ticks / 1000000,
+                   part(s->ticks, s->insns));
+    buf_printf(out, "executed cold      %llu instructions, %llu alone\n", (ull)s->cold, (ull)s->alone);
+    info_exits(s, out);
+    buf_printf(out, "blocks killed      %llu by the CPU's writes, %llu by DMA, %llu by a second page that moved\n",
+               (ull)s->by_cpu, (ull)s->by_dma, (ull)s->by_page);
+    buf_printf(out, "flushes            %llu, of which %llu because memory was full\n", (ull)s->flushes, (ull)s->full);
+    info_fallbacks(s, out);
+}
+
+// ---- logs
+static void disassemble(const struct tcg *k, struct buf *out, const u8 *code, u32 len, u64 at, unsigned bits)
+{
+    if (k->cfg.disas) {
+        k->cfg.disas(out, code, len, at, bits);
+        return;
+    }
+    buf_printf(out, "%llx:", (ull)at);
+    for (u32 i = 0; i < len; i++) buf_printf(out, " %02x", code[i]);
+    buf_printf(out, "\n");
+}
+
+void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip)
+{
+    if (!log_in_range(&k->bus->log, rip)) return;
+    struct buf out = {0};
+    u8 bytes[TB_MAX * 15];
+    static const u8 width[] = {[MODE_16] = 16, [MODE_32] = 32, [MODE_64] = 64};
+    for (unsigned i = 0; i < t->bytes; i++) {
+        unsigned room = PAGE_SIZE - (t->pa & 0xfff);
+        bytes[i] = (u8)bus_load(k->bus, i < room ? t->pa + i : t->pa2 + (i - room), 1);
+    }
+    buf_printf(&out, "----------------\nIN: pa %llx mode %x\n", (ull)t->pa, t->key);
+    disassemble(k, &out, bytes, t->bytes, rip, width[t->key & MODE_CODE]);
+    log_item(&k->bus->log, LOG_INASM, "%s\n", buf_text(&out));
+    buf_free(&out);
+}
+
+void tb_log_host(struct tcg *k, const struct tb *t, u64 rip)
+{
+    if (!log_in_range(&k->bus->log, rip)) return;
+    struct buf out = {0};
+    buf_printf(&out, "OUT: rip %llx, [size=%u]\n", (ull)rip, t->code_len);
+    disassemble(k, &out, k->rw + t->code, t->code_len, (u64)(uintptr_t)(k->rx + t->code), 64);
+    log_item(&k->bus->log, LOG_OUTASM, "%s\n", buf_text(&out));
+    buf_free(&out);
+}
+
+void tb_log_entry(struct tcg *k, const struct tb *t, const struct cpu *c)
+{
+    if (!log_in_range(&k->bus->log, c->gpr[R_RIP])) return;
+    log_item(&k->bus->log, LOG_EXEC, "Trace %u: %p [%016llx/%016llx/%08x]\n", c->index, (const void *)(k->rx + t->code),
+             (ull)t->pa, (ull)c->gpr[R_RIP], t->key);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// The translator's block cache, shared by all CPUs of a machine (bus->code_cache), and what runs its blocks.
+//
+// Memory: host code in one file that is mapped twice (writable, executable); blocks with their decoded instructions;
+// exit records. All three are bump arenas: when one is full everything is forgotten at once, which costs less than the
+// book-keeping of anything finer, and what is hot is translated again in a moment.
+#pragma once
+#include "tcg/tcg.h"
+
+enum {
+    TB_HASH = 1 << 15, // buckets: by (physical address, mode), and pages
+    TB_JCC = 3,        // conditional jumps that a block runs through …
+    TB_JCC_INSNS = 32, // … and its length then
+    TB_LOCAL = 1024    // jump cache entries of pages that are not global, while the cache's context is the global one
+};
+
+struct tcg_stats {
+    u64 built, built_insns, built_bytes;          // decoded
+    u64 compiled, insns, guest_bytes, host_bytes; // translated
+    u64 ticks;                                    // of the clock in tcg_config, spent on that
+    u64 fails;                                    // shortened because they did not fit
+    u64 enters, exits[REC_LEAVE + 1], dead;       // dead: exits at blocks that are no more
+    u64 slow_memory, slow_jump;  // REC_INSN: what a MEM and a LOOKUP could not do; CALLs are `fallback`
+    u64 near, far;               // jumps linked
+    u64 lookups, filled, local;  // by the dispatcher; into jump caches; of pages that are not global
+    u64 cold, alone;             // instructions by the interpreter's functions
+    u64 by_cpu, by_dma, by_page; // blocks that died, by cause
+    u64 full, flushes;
+    u32 fallback[OP_COUNT];
+};
+
+// What all CPUs share.
+struct tcg {
+    struct bus *bus;
+    struct tcg_config cfg;
+    u8 *rw;       // the code memory, writable
+    const u8 *rx; // … and executable
+    u32 code_size, code_first, code_used;
+    int fd;
+    u8 *meta; // struct tb, by 16 bytes
+    u64 meta_size, meta_used;
+    struct tb_rec *rec;
+    u32 rec_size, rec_used;
+    u32 epoch; // flushes: a pointer into the arenas is good while this stays
+    struct host_entry host;
+    struct tb *hash[TB_HASH], *pages[TB_HASH];
+    struct tb *gone[TB_HASH]; // dead, translated, and links may lead there: by (physical address, mode)
+    u32 users;
+    struct cpu *cpu[64];
+    struct compile_env env;
+    struct tcg_stats st;
+};
+
+INLINE struct tb *tb_at(const struct tcg *k, u32 n) { return (struct tb *)(k->meta + ((u64)n << 4)); }
+INLINE u32 tb_number(const struct tcg *k, const struct tb *t) { return (u32)(((const u8 *)t - k->meta) >> 4); }
+
+// code.c
+void code_open(struct tcg *k, u64 bytes); // panics if the host refuses: tcg_possible() has asked before
+void code_close(struct tcg *k);
+bool code_room(const struct tcg *k); // for one more block, whatever its size
+// cache.c
+struct tcg *tb_cache_get(struct cpu *c);
+void tb_cache_put(struct cpu *c);
+struct tb *tb_find(const struct tcg *k, u64 pa, u32 key);
+struct tb *tb_alloc(struct tcg *k);          // room for TB_MAX instructions; NULL: full. Not kept until tb_insert().
+bool tb_insert(struct tcg *k, struct tb *t); // marks its lines; false: its bytes cannot be watched
+void tb_translated(struct tcg *k, struct tb *t); // it has code now: what led to its dead forerunner leads here
+void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause);
+void tb_forget(struct tcg *k);
+void tb_new_age(struct tcg *k); // the same, and generations start again from 1
+// build.c
+u64 tb_linear(const struct cpu *c, u64 rip); // of code
+// Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
+struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa);
+// Translates; false: the interpreter's functions must do, and after a flush (k->epoch) `t` is gone.
+bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip);
+// info.c
+void tb_info(const struct tcg *k, struct buf *out);
+void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip);
+void tb_log_entry(struct tcg *k, const struct tb *t, const struct cpu *c);
+void tb_log_host(struct tcg *k, const struct tb *t, u64 rip);

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: MIT
+// The translator's run-time without its compiler: a stand-in makes every instruction an exit to C, but counts, links
+// and resumes as real code does. What the guest sees must be what the reference engine shows, at every instruction
+// count.
+#include "interp/interp.h"
+#include "mem/base/buf.h"
+#include "tcg/tcg.h"
+#include "tests/insn/machine.h"
+
+#if !defined(__x86_64__)
+int main(void) { return printf("skip tcg_tb: the host is not x86-64\n") < 0; }
+#else
+
+// ---- the stand-in for tb_compile() and the host's part: x86-64 by hand (SDM vol. 2)
+
+enum { FAR_ROOM = 72 };
+static u8 disp8(size_t field) { return (u8)((i32)field - TCG_BIAS); }
+#define FIELD(f)         disp8(offsetof(struct cpu, f))
+
+static u8 *put(u8 *p, const void *bytes, unsigned n) { return (u8 *)memcpy(p, bytes, n) + n; }
+#define PUT(p, ...)      put(p, (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
+static u8 *put32(u8 *p, u32 v) { return put(p, &v, 4); }
+static u8 *put64(u8 *p, u64 v) { return put(p, &v, 8); }
+
+u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
+{
+    u8 *p = rw;
+    h->enter = (u32(*)(struct cpu *, const void *, u32))(uintptr_t)rx;
+    // push rbx, rbp, r12-r15; sub rsp, 8; lea r14, [rdi + 128]; jmp rsi
+    p = PUT(p, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 8);
+    p = PUT(p, 0x4c, 0x8d, 0xb7, TCG_BIAS, 0, 0, 0, 0xff, 0xe6);
+    h->exit = rx + (p - rw);
+    // mov eax, r11d; add rsp, 8; pop all; ret
+    p = PUT(p, 0x44, 0x89, 0xd8, 0x48, 0x83, 0xc4, 8, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+    return (u32)(p - rw);
+}
+
+void host_patch_jump(u8 *rw, u32 at, u32 to) { st32(rw + at, to - (at + 4)); }
+void host_patch_entry(u8 *rw, u32 at, u32 to)
+{
+    rw[at] = 0xe9;
+    st32(rw + at + 1, to - (at + 5));
+}
+
+static u8 *leave(u8 *p, u32 rec) // mov r11d, rec; jmp [r14 + host_exit]
+{
+    p = PUT(p, 0x41, 0xbb);
+    p = put32(p, rec);
+    return PUT(p, 0x41, 0xff, 0x66, FIELD(host_exit));
+}
+
+void host_patch_far(u8 *rw, u32 at, u32 gen, u64 base, u32 to)
+{
+    u8 *p = rw + at, *end = p + 8 + 2 + 10 + 4 + 2 + 8 + 5;
+    u32 rec = ld32(p - 8), target = ld32(p - 4);
+    p = PUT(p, 0x41, 0x81, 0x7e, (u8)(FIELD(jump_context) + 4)); // cmp dword [r14 + jump_context + 4], gen
+    p = put32(p, gen);
+    p = PUT(p, 0x75, (u8)(end - p - 2), 0x49, 0xbb); // jne end; mov r11, base
+    p = put64(p, base);
+    p = PUT(p, 0x4d, 0x39, 0x5e, FIELD(code_base));                          // cmp [r14 + code_base], r11
+    p = PUT(p, 0x75, (u8)(end - p - 2), 0x49, 0x81, 0x46, FIELD(code_base)); // jne end; add [r14 + code_base], imm
+    p = put32(p, target & ~0xfffu);
+    p = PUT(p, 0xe9);
+    p = put32(p, to - (u32)(p + 4 - rw));
+    leave(p, rec);
+}
+
+struct stand_in {
+    const struct tb *t;
+    struct tb_code *out;
+    u8 *p;
+};
+
+static struct tb_rec *record(struct stand_in *s, unsigned kind, unsigned insn, i32 target)
+{
+    struct tb_rec *r = &s->out->rec[s->out->nrec++];
+    *r = (struct tb_rec){.kind = (u8)kind, .insn = (u8)insn, .done = (u8)insn, .cc_op = 0xffff, .target = target};
+    r->cc_dst = r->cc_src = CC_IN_MEMORY;
+    return r;
+}
+
+static void jump(struct stand_in *s, unsigned insn, i32 target)
+{
+    bool far = target & ~0xfff;
+    struct tb_rec *r = record(s, far ? REC_FAR : REC_JUMP, insn, target);
+    u32 n = s->out->rec0 + s->out->nrec - 1;
+    r->done = (u8)(insn + 1);
+    if (far) {
+        s->p = put32(s->p, 0), s->p = put32(s->p, 0); // a NOP would do: never reached
+        s->p -= 8;
+        s->p = PUT(s->p, 0xeb, 10);
+        s->p = PUT(s->p, 0x90, 0x90);
+        s->p = put32(put32(s->p, n), (u32)target);
+        r->patch = (u16)(s->p - s->out->rw);
+        leave(s->p, n);
+        s->p += FAR_ROOM;
+        return;
+    }
+    s->p = PUT(s->p, 0xe9);
+    r->patch = (u16)(s->p - s->out->rw);
+    s->p = put32(s->p, 0); // to the next instruction: the exit
+    s->p = leave(s->p, n);
+}
+
+bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out)
+{
+    struct stand_in s = {t, out, out->rw};
+    i32 at = t->pa & 0xfff;
+    bool open = true;
+    out->nrec = 0;
+    struct tb_rec *r = record(&s, REC_BUDGET, 0, at);
+    s.p = PUT(s.p, 0x49, 0x83, 0x6e, FIELD(left), (u8)t->n, 0x79, 10); // sub [r14 + left], n; jns +10
+    r->patch = (u16)(s.p - out->rw);
+    s.p = leave(s.p, out->rec0);
+    for (unsigned k = 0; k < t->n; k++) {
+        const struct insn *i = &t->insn[k];
+        bool direct = i->op == OP_JMP_Jb || i->op == OP_JMP_Jz;
+        if (direct) {
+            jump(&s, k, at + i->len + (i32)i->imm);
+            open = false;
+            break;
+        }
+        r = record(&s, REC_INSN, k, at);
+        s.p = leave(s.p, out->rec0 + out->nrec - 1);
+        at += i->len;
+        open = !(insn_rows[i->op].attr & (A_END | A_SYS | A_IO)) || i->op == OP_JCC_Jb || i->op == OP_JCC_Jz;
+        if (open) r->resume = (u16)(s.p - out->rw);
+    }
+    if (open) jump(&s, t->n - 1, at);
+    out->len = (u32)(s.p - out->rw);
+    return true;
+}
+
+// ---- the same program on both engines
+
+static void hook_protect(void *o, u64 pa) { tlb_protect(((struct machine *)o)->c, pa); }
+static void hook_written(void *o, u64 pa, u64 len)
+{
+    struct cpu *c = ((struct machine *)o)->c;
+    c->engine->invalidate(c, pa, len);
+}
+
+struct pair {
+    struct machine *ref, *tcg;
+    struct cpu_engine engine;
+    struct tcg_config config;
+};
+
+static void pair_new(struct pair *p, struct tcg_config config)
+{
+    p->engine = tcg_engine;
+    p->config = config;
+    if (!p->config.size) p->config.size = TCG_SIZE_MIN;
+    p->engine.config = &p->config;
+    p->ref = machine_protected_engine("max", &interp_engine);
+    p->tcg = machine_protected_engine("max", &p->engine);
+    struct machine *m[] = {p->ref, p->tcg};
+    for (int i = 0; i < 2; i++) m[i]->bus.hooks = (struct bus_hooks){m[i], NULL, hook_protect, hook_written};
+}
+
+static void pair_free(struct pair *p)
+{
+    p->ref->bus.hooks = p->tcg->bus.hooks = (struct bus_hooks){0};
+    machine_free(p->ref);
+    machine_free(p->tcg);
+}
+
+static void code(struct pair *p, u32 at, const void *bytes, unsigned n)
+{
+    CHECK(bus_dma_write(&p->ref->bus, at, bytes, n));
+    CHECK(bus_dma_write(&p->tcg->bus, at, bytes, n));
+}
+#define CODE(p, at, ...) code(p, at, (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
+
+static void same(struct pair *p)
+{
+    struct cpu *a = p->ref->c, *b = p->tcg->c;
+    for (unsigned i = 0; i < R_COUNT; i++) CHECK_EQ(b->gpr[i], a->gpr[i]);
+    CHECK_EQ(flags_get(b), flags_get(a));
+    CHECK_EQ(b->icount, a->icount);
+    CHECK_EQ(b->cr2, a->cr2);
+    CHECK_EQ(b->halt, a->halt);
+    CHECK_EQ(b->seg[S_CS].sel, a->seg[S_CS].sel);
+}
+
+static void both_run(struct pair *p, u64 budget)
+{
+    enum cpu_stop a = cpu_run(p->ref->c, budget), b = cpu_run(p->tcg->c, budget);
+    CHECK_EQ(b, a);
+    same(p);
+}
+
+static void same_memory(struct pair *p) { CHECK(!memcmp(p->ref->ram->host, p->tcg->ram->host, p->ref->ram->size)); }
+
+// Runs `total` instructions in slices of 1 to `most`.
+static void slices(struct pair *p, u64 total, unsigned most)
+{
+    for (u64 n = 0, k = 1; n < total && !check_ctx.bad; k = k * 7 % 61) {
+        u64 b = 1 + k % most;
+        both_run(p, b);
+        n += b;
+    }
+    same_memory(p);
+}
+
+static const struct tcg_config variants[] = {
+    {.cold = 0}, {.cold = 0, .one_insn = true}, {.cold = 3}, {.cold = 0, .no_opt = true}};
+#define EACH_VARIANT(p)                                                                                                \
+    for (unsigned v_ = 0; v_ < ARRAY_LEN(variants) && !check_ctx.bad; v_++, pair_free(p))                              \
+        if (pair_new(p, variants[v_]), true)
+
+// A loop over memory with conditional jumps, a call, a string instruction and a far jump to another page.
+static void load_loop(struct pair *p)
+{
+    CODE(p, 0x7000, 0xbe, 0, 0, 1, 0,                               // mov esi, 10000h
+         0x31, 0xc0,                                                // xor eax, eax
+         0xb9, 20, 0, 0, 0,                                         // 7007: mov ecx, 20
+         0x03, 0x04, 0x8e,                                          // 700c: add eax, [esi + ecx * 4]
+         0x89, 0x04, 0x8e,                                          // mov [esi + ecx * 4], eax
+         0xa8, 1,                                                   // test al, 1
+         0x75, 3,                                                   // jnz +3
+         0x83, 0xc0, 5,                                             // add eax, 5
+         0xe8, 0xe4, 0x1f, 0, 0,                                    // call 9000h
+         0x49,                                                      // dec ecx
+         0x75, 0xeb,                                                // jnz 700c
+         0xe9, 0xdc, 0x2f, 0, 0);                                   // jmp a000h
+    CODE(p, 0x9000, 0x42, 0x85, 0xd2, 0xc3);                        // inc edx; test edx, edx; ret
+    CODE(p, 0xa000, 0xbf, 0, 0, 2, 0, 0xb9, 9, 0, 0, 0, 0xf3, 0xab, // mov edi, 20000h; mov ecx, 9; rep stosd
+         0xe9, 0xf6, 0xcf, 0xff, 0xff);                             // jmp 7007
+}
+
+static void counts(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        load_loop(&p);
+        slices(&p, 3000, 40);
+        both_run(&p, 5000);
+    }
+}
+
+// Numbers of `info jit`: the program above must have run in translated code, linked.
+static void figures(void)
+{
+    struct pair p;
+    pair_new(&p, (struct tcg_config){.cold = 2});
+    load_loop(&p);
+    both_run(&p, 20000);
+    struct buf b = {0};
+    p.tcg->c->engine->info(p.tcg->c, &b);
+    const char *links = strstr(buf_text(&b), "links made");
+    unsigned near = 0, far = 0;
+    CHECK(links && sscanf(links, "links made %u in a page, %u between", &near, &far) == 2);
+    CHECK(near >= 2 && far >= 2);
+    CHECK(strstr(buf_text(&b), "STOS_YvrAX"));
+    buf_free(&b);
+    pair_free(&p);
+}
+
+static void counts_one(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        load_loop(&p);
+        slices(&p, 700, 3);
+    }
+}
+
+// An interrupt that IF masks must neither stop nor slow the program down for good.
+static void masked(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        load_loop(&p);
+        cpu_set_intr(p.ref->c, 1);
+        cpu_set_intr(p.tcg->c, 1);
+        slices(&p, 800, 50);
+    }
+}
+
+// The program changes an immediate of its own block ahead, then of a block that another one is linked to.
+static void self_modifying(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        CODE(&p, 0x7000, 0xfe, 0x05, 0x08, 0x70, 0, 0, // inc byte [7008]
+             0x90, 0x05, 0, 0, 0, 0,                   // nop; add eax, imm at 7008
+             0xfe, 0x05, 0x01, 0x71, 0, 0,             // inc byte [7101]
+             0xe9, 0xe9, 0, 0, 0);                     // jmp 7100
+        CODE(&p, 0x7100, 0x05, 0, 0, 0, 0,             // add eax, imm at 7101
+             0xe9, 0xf6, 0xfe, 0xff, 0xff);            // jmp 7000
+        slices(&p, 2000, 30);
+        CHECK(p.ref->c->gpr[R_RAX] > 1000);
+    }
+}
+
+// Code changed from outside between slices, in the middle of chains of linked blocks.
+static void written_by_dma(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        CODE(&p, 0x7000, 0x40, 0xe9, 0xfa, 0, 0, 0);          // inc eax; jmp 7100
+        CODE(&p, 0x7100, 0x43, 0xe9, 0xfa, 0x0e, 0, 0);       // inc ebx; jmp 8000
+        CODE(&p, 0x8000, 0x42, 0xe9, 0xfa, 0xef, 0xff, 0xff); // inc edx; jmp 7000
+        for (unsigned i = 0; i < 40; i++) {
+            both_run(&p, 50 + i % 7);
+            CODE(&p, i & 1 ? 0x7100 : 0x8000, (u8)(0x40 + i % 4)); // inc another one
+            both_run(&p, 20);
+        }
+    }
+}
+
+enum { PD = 0x100000, PT = 0x101000 };
+static void map(struct pair *p, u32 lin, u32 pte)
+{
+    CODE(p, PT + (lin >> 12) * 4, (u8)pte, (u8)(pte >> 8), (u8)(pte >> 16), (u8)(pte >> 24));
+}
+
+// Identity by 4 KB pages; flags for all.
+static void paging(struct pair *p, u32 flags)
+{
+    CODE(p, PD, 0x07, 0x10, 0x10, 0);
+    for (u32 at = 0; at < 4 << 20; at += 4096) map(p, at, at | flags);
+    struct cpu *c[] = {p->ref->c, p->tcg->c};
+    for (int i = 0; i < 2; i++) {
+        TRY(c[i], sys_write_cr(c[i], 4, CR4_PGE));
+        TRY(c[i], sys_write_cr(c[i], 3, PD));
+        TRY(c[i], sys_write_cr(c[i], 0, CR0_PE | CR0_PG | CR0_ET | CR0_NE));
+    }
+}
+
+static void flush_page(struct pair *p, u32 lin)
+{
+    tlb_flush_page(p->ref->c, lin);
+    tlb_flush_page(p->tcg->c, lin);
+}
+
+// One physical page at two linear addresses, whose relative jump to the next page leads to two different ones.
+static void alias(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        paging(&p, 3);
+        map(&p, 0x300000, 0x7003);
+        map(&p, 0x301000, 0x9003);
+        CODE(&p, 0x7000, 0x40, 0xe9, 0xfa, 0x0f, 0, 0);       // inc eax; jmp + page
+        CODE(&p, 0x8000, 0x43, 0xe9, 0xfa, 0x7f, 0x2f, 0);    // inc ebx; jmp 300000
+        CODE(&p, 0x9000, 0x42, 0xe9, 0xfa, 0x5f, 0xd0, 0xff); // inc edx; jmp 7000 (from 301006)
+        slices(&p, 1500, 50);
+        CHECK(p.ref->c->gpr[R_RBX] > 100 && p.ref->c->gpr[R_RDX] > 100);
+    }
+}
+
+// A link to a page that is then another one: with global pages and without, after INVLPG and after MOV CR3.
+static void remapped(void)
+{
+    struct pair p;
+    for (unsigned global = 0; global < 2; global++) EACH_VARIANT(&p)
+        {
+            paging(&p, global ? 0x103 : 3);
+            CODE(&p, 0x7000, 0x40, 0xe9, 0xfa, 0x0f, 0, 0);       // inc eax; jmp 8000
+            CODE(&p, 0x8000, 0x43, 0xe9, 0xfa, 0xef, 0xff, 0xff); // inc ebx; jmp 7000
+            CODE(&p, 0x9000, 0x42, 0xe9, 0xfa, 0xef, 0xff, 0xff); // inc edx; jmp - page
+            for (unsigned i = 0; i < 20; i++) {
+                both_run(&p, 100 + i);
+                map(&p, 0x8000, (i & 1 ? 0x8003 : 0x9003) | (global ? 0x100 : 0));
+                if (!global && (i & 2)) {
+                    TRY(p.ref->c, sys_write_cr(p.ref->c, 3, PD));
+                    TRY(p.tcg->c, sys_write_cr(p.tcg->c, 3, PD));
+                } else {
+                    flush_page(&p, 0x8000);
+                }
+            }
+            CHECK(p.ref->c->gpr[R_RBX] > 100 && p.ref->c->gpr[R_RDX] > 100);
+        }
+}
+
+// An instruction over a page border: its second page moves, is written, goes away.
+static void straddling(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        paging(&p, 3);
+        CODE(&p, 0x7ffd, 0x05, 1, 0, 0, 0, 0xeb, 0xf9); // add eax, 1; jmp 7ffd
+        CODE(&p, 0x9000, 2, 0, 0xeb, 0xf9);             // … + 20000h
+        p.ref->c->gpr[R_RIP] = p.tcg->c->gpr[R_RIP] = 0x7ffd;
+        for (unsigned i = 0; i < 12; i++) {
+            both_run(&p, 21);
+            map(&p, 0x8000, i & 1 ? 0x8003 : 0x9003);
+            flush_page(&p, 0x8000);
+            both_run(&p, 20);
+            CODE(&p, 0x8000, (u8)i);
+        }
+        map(&p, 0x8000, 0);
+        flush_page(&p, 0x8000);
+        both_run(&p, 20); // #PF without a handler: shutdown, CR2 = 8000
+        CHECK_EQ(p.tcg->c->halt, CPU_SHUTDOWN);
+        CHECK_EQ(p.tcg->c->cr2, 0x8000);
+    }
+}
+
+// More blocks than the code memory holds.
+static void full(void)
+{
+    struct pair p;
+    enum { N = 60000, AT = 0x200000 };
+    pair_new(&p, (struct tcg_config){.cold = 0});
+    for (u32 i = 0; i < N; i++) CODE(&p, AT + 4 * i, 0x40, 0xeb, 1, 0x90); // inc eax; jmp + 1
+    CODE(&p, AT + 4 * N, 0xe9, 0xfb, 0xff - (4 * N >> 8 & 0xff), 0xff - (4 * N >> 16), 0xff);
+    CODE(&p, AT + 4 * N, 0xf4);
+    p.ref->c->gpr[R_RIP] = p.tcg->c->gpr[R_RIP] = AT;
+    both_run(&p, 2 * N);
+    CHECK_EQ(p.tcg->c->gpr[R_RAX], N);
+    struct buf b = {0};
+    p.tcg->c->engine->info(p.tcg->c, &b);
+    CHECK(!strstr(buf_text(&b), "which 0 because"));
+    buf_free(&b);
+    pair_free(&p);
+}
+
+// To another code segment, running again after a shutdown.
+static void go(struct machine *m, u16 sel, u32 off)
+{
+    struct cpu *c = m->c;
+    c->halt = CPU_RUNNING;
+    RUNS(c, far_jmp(c, sel, off, 4));
+}
+
+// Segmented code: a jump beyond CS's limit raises before it has happened, running off the end behind the last
+// instruction; 16-bit jumps wrap.
+static void segmented(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        struct machine *m[] = {p.ref, p.tcg};
+        for (int i = 0; i < 2; i++) {
+            set_desc(m[i], SPARE, descriptor(0x6800, 0x17ff, 0x409b));
+            set_desc(m[i], SPARE + 8, descriptor(0x6800, 0xffff, 0x009b));
+            go(m[i], SPARE, 0x800);
+        }
+        CODE(&p, 0x7000, 0x40, 0x3c, 200, 0x72, 0xfb, 0xe9, 0xf3, 0x0f, 0, 0); // inc eax; cmp al, 200; jb; jmp 17fd
+        CODE(&p, 0x7ffd, 0x43, 0x90, 0x90);                                    // inc ebx; off the end
+        slices(&p, 300, 17);
+        both_run(&p, 1000);
+        CHECK_EQ(p.tcg->c->halt, CPU_SHUTDOWN);
+        CHECK_EQ(p.tcg->c->gpr[R_RIP], 0x1800);
+        CHECK_EQ(p.tcg->c->gpr[R_RBX], 1);
+        go(p.ref, SPARE, 0x800);
+        go(p.tcg, SPARE, 0x800);
+        CODE(&p, 0x7000, 0x40, 0xe9, 0xfb, 0x0f, 0, 0); // inc eax; jmp 1801
+        both_run(&p, 1000);
+        CHECK_EQ(p.tcg->c->gpr[R_RIP], 0x801);
+        go(p.ref, SPARE + 8, 0x800);
+        go(p.tcg, SPARE + 8, 0x800);
+        CODE(&p, 0x7000, 0x40, 0xe9, 0xec, 0xf7);  // inc ax; jmp fff0
+        CODE(&p, 0x167f0, 0x43, 0xe9, 0x0c, 0x08); // inc bx; jmp 800
+        slices(&p, 300, 17);
+        CHECK(p.tcg->c->gpr[R_RBX] > 50);
+    }
+}
+
+// Two CPUs with page tables of their own share the blocks, but not the links between pages.
+static void two_cpus(void)
+{
+    for (unsigned v = 0; v < ARRAY_LEN(variants); v++) {
+        struct pair p;
+        pair_new(&p, variants[v]);
+        struct machine *m = p.tcg;
+        struct cpu_pins pins = {.owner = m, .triple_fault = m_triple, .tsc = m_tsc};
+        struct cpu *c[2] = {m->c, cpu_new(&m->bus, 1, m->model, &p.engine, &pins)};
+        paging(&p, 3);
+        CODE(&p, 0x7000, 0x40, 0xe9, 0xfa, 0x0f, 0, 0);       // inc eax; jmp 8000
+        CODE(&p, 0x8000, 0x43, 0xe9, 0xfa, 0xef, 0xff, 0xff); // inc ebx; jmp 7000
+        CODE(&p, 0x9000, 0x42, 0xe9, 0xfa, 0xef, 0xff, 0xff); // inc edx; jmp - page
+        memcpy(m->ram->host + 0x200000, m->ram->host + PD, 0x2000);
+        poke(m, 0x200000, 0x201007, 4);
+        poke(m, 0x201000 + 8 * 4, 0x9003, 4);
+        c[1]->halt = CPU_RUNNING;
+        TRY(c[1], sys_write_cr(c[1], 3, 0x200000));
+        TRY(c[1], sys_write_cr(c[1], 0, CR0_PE | CR0_PG | CR0_ET | CR0_NE));
+        memcpy(c[1]->seg, c[0]->seg, sizeof c[0]->seg);
+        for (unsigned i = S_ES; i <= S_GS; i++) seg_update(c[1], i);
+        cpu_update_mode(c[1]);
+        c[1]->gpr[R_RIP] = 0x7000;
+        for (unsigned k = 0; k < 2; k++) c[k]->gpr[R_RAX] = c[k]->gpr[R_RBX] = c[k]->gpr[R_RDX] = 0;
+        for (unsigned i = 0; i < 30; i++)
+            for (unsigned k = 0; k < 2; k++) cpu_run(c[k], 40);
+        CHECK_EQ(c[0]->gpr[R_RAX], 300);
+        CHECK_EQ(c[0]->gpr[R_RBX], 300);
+        CHECK_EQ(c[0]->gpr[R_RDX], 0);
+        CHECK_EQ(c[1]->gpr[R_RAX], 300);
+        CHECK_EQ(c[1]->gpr[R_RBX], 0);
+        pair_free(&p);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        TEST(counts), TEST(figures),  TEST(counts_one), TEST(masked), TEST(self_modifying), TEST(written_by_dma),
+        TEST(alias),  TEST(remapped), TEST(straddling), TEST(full),   TEST(segmented),      TEST(two_cpus)};
+    return check_main(argc, argv, tests, ARRAY_LEN(tests));
+}
+#endif
