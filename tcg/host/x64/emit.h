@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// What the parts of the x86-64 back end share: the encoder, operands, the state of guest flags while a block is
+// emitted. Register assignment: tcg/tcg.h.
+#pragma once
+#include <string.h>
+#include "mem/base/bits.h"
+#include "tcg/tcg.h"
+
+enum { // host registers
+    H_RAX,
+    H_RCX,
+    H_RDX,
+    H_RBX,
+    H_RSP,
+    H_RBP,
+    H_RSI,
+    H_RDI,
+    H_R8,
+    H_R9,
+    H_PTR,     // R10: address under check, then the host pointer of IR_M
+    H_TMP,     // R11: scratch of one operation; the record's index at an exit; the jump entry between LOOKUP and GO
+    H_R12,     // guest R12
+    H_T0,      // R13: IR_T0, or a second scratch where that is not live
+    H_CPU,     // R14: struct cpu + TCG_BIAS
+    H_GUEST_SP // R15: guest RSP
+};
+#define CPU_DISP(field) ((i32)offsetof(struct cpu, field) - TCG_BIAS)
+
+// An operand as the host sees it.
+struct opnd {
+    enum { O_REG, O_MEM, O_IMM } kind;
+    u8 reg;   // O_REG: host register; O_MEM: base
+    u8 index; // O_MEM: NO_REG or index, scale 1
+    u8 high;  // O_REG of size 1: AH CH DH BH (reg is RAX …)
+    i32 disp;
+    i64 imm;
+};
+enum { NO_REG = 0xff };
+
+// Where the guest's flags are at this point of the block.
+struct flags_state {
+    bool known; // op is what cc_op must be; else memory holds the whole record
+    bool op_stored;
+    u16 op;      // CC_*, CC_CMP and CC_AND of tcg.h, CC_OVER_*
+    u8 insn;     // guest instruction that set it
+    u8 dst, src; // guest register, CC_IN_MEMORY, src also CC_SRC_IMM
+    i32 imm;
+    u16 host; // flags that the host's EFLAGS hold
+};
+struct stub {
+    u32 at;  // of the rel32 that leads here, 0: none
+    u32 rec; // index into out->rec
+};
+struct em {
+    u8 *p, *start, *end;
+    struct compile_env *e;
+    const struct tb *t;
+    struct tb_code *out;
+    const struct ir_op *op;
+    u32 i; // its index
+    struct flags_state fl;
+    bool code64, flat;
+    bool left_insn;       // the operation left for the interpreter unconditionally
+    u8 m_index;           // index register of IR_M, NO_REG
+    u32 nstub, first_rec; // first_rec: of the guest instruction under way
+    struct stub stubs[TB_REC_MAX];
+    struct {
+        u32 at, rec;
+        struct flags_state fl;
+        u32 op;
+    } taken[16]; // side exits to be emitted in the cold part
+    u32 ntaken;
+    bool rec_after[IR_MAX]; // somebody may look at the record behind this operation
+};
+
+// ---- encoder (asm.c)
+INLINE void put8(struct em *m, u8 v) { *m->p++ = v; }
+INLINE void put32(struct em *m, u32 v)
+{
+    st32(m->p, v);
+    m->p += 4;
+}
+INLINE void put64(struct em *m, u64 v)
+{
+    st64(m->p, v);
+    m->p += 8;
+}
+INLINE u32 here(const struct em *m) { return (u32)(m->p - m->start); }
+// An instruction with ModRM: `pfx` mandatory prefix or 0; opc 1 byte, 0Fxx or 0F38xx/0F3Axx; size as operand size:
+// 1 (byte registers), 2 (66), 4, 8 (REX.W). rm is O_REG or O_MEM.
+void put_rm(struct em *m, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm);
+// The same followed by an immediate of `immbytes`.
+void put_rmi(struct em *m, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm, i64 imm,
+             unsigned immbytes);
+INLINE struct opnd o_reg(unsigned r) { return (struct opnd){.kind = O_REG, .reg = (u8)r, .index = NO_REG}; }
+INLINE struct opnd o_mem(unsigned base, i32 disp)
+{
+    return (struct opnd){.kind = O_MEM, .reg = (u8)base, .index = NO_REG, .disp = disp};
+}
+INLINE struct opnd o_imm(i64 v) { return (struct opnd){.kind = O_IMM, .index = NO_REG, .imm = v}; }
+#define O_CPU(field) o_mem(H_CPU, CPU_DISP(field))
+void put_rr(struct em *m, u32 opc, unsigned size, unsigned reg, unsigned rm); // reg field, register rm
+void put_load(struct em *m, unsigned size, unsigned reg, struct opnd from);   // zero-extends sizes 1 and 2
+void put_store(struct em *m, unsigned size, struct opnd to, unsigned reg);
+void put_imm(struct em *m, unsigned size, unsigned reg, i64 v);                         // mov reg, imm; flags stay
+void put_alu(struct em *m, unsigned kind, unsigned size, struct opnd d, struct opnd a); // one of d, a not memory
+enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+void put_lea(struct em *m, unsigned size, unsigned reg, unsigned base, unsigned index, unsigned scale, i32 disp);
+u32 put_jcc(struct em *m, unsigned cc); // rel32 to be patched; returns its offset
+u32 put_jmp(struct em *m);
+void patch_here(struct em *m, u32 at);
+enum { C_O, C_NO, C_B, C_AE, C_E, C_NE, C_BE, C_A, C_S, C_NS, C_P, C_NP, C_L, C_GE, C_LE, C_G };
+
+// ---- operands
+int host_of(unsigned g); // host register of a guest register, -1: in memory
+struct opnd o_guest(unsigned g);
+struct opnd o_of(struct em *m, unsigned operand); // any IR operand but IR_IMM, IR_NONE
+
+// ---- flags (flags.c)
+void fl_analyse(struct em *m);
+INLINE bool fl_wanted(const struct em *m) { return m->rec_after[m->i]; }
+u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host); // what of the host's EFLAGS is the guest's then
+void fl_spare(struct em *m, unsigned g); // guest register g is about to be written: keep the record
+void fl_set(struct em *m, unsigned op, unsigned dst, unsigned src, i64 imm);
+void fl_store_dst(struct em *m, unsigned reg); // cc_dst = host register (zero-extended already)
+void fl_store_src(struct em *m, unsigned reg);
+void fl_spill(struct em *m, const struct flags_state *f); // the whole record to memory; host flags stay
+bool fl_spilled(const struct flags_state *f);             // it is there already
+void fl_over(struct em *m, unsigned over); // CF (and OF) of the host go to cc_cf, cc_of; before: fl_over_begin
+void fl_over_begin(struct em *m, unsigned over);
+void fl_need(struct em *m, u16 mask); // the host's EFLAGS shall hold these, or the instruction leaves
+u16 cond_mask(unsigned cc);
+
+// ---- exits (exit.c)
+struct tb_rec *rec_new(struct em *m, unsigned kind);
+void exit_if(struct em *m, unsigned cc);   // conditional exit REC_INSN for the current instruction
+void exit_insn(struct em *m, bool resume); // unconditional, in line
+void insn_done(struct em *m);              // resume points of the instruction's exits
+void emit_jump(struct em *m);
+void emit_jcc(struct em *m);
+void emit_jrcxz(struct em *m);
+void emit_lookup(struct em *m);
+void emit_go(struct em *m);
+void emit_prologue(struct em *m);
+void emit_cold(struct em *m);
+
+// ---- memory (mem.c)
+void emit_mem(struct em *m);
+void emit_lea(struct em *m);
+unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp); // returns the register
+// ---- vec.c
+void emit_vec(struct em *m);

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+// How a block is entered and left: prologue, exits to the interpreter's function, direct jumps and their links, the
+// jump cache. tcg/tcg.h has the contract with exec.c.
+#include "tcg/host/x64/emit.h"
+
+// Offset of the guest instruction k from code_base.
+static i32 offset_of(const struct em *m, unsigned k)
+{
+    i32 off = (i32)(m->t->pa & 0xfff);
+    for (unsigned j = 0; j < k; j++) off += m->t->insn[j].len;
+    return off;
+}
+
+struct tb_rec *rec_new(struct em *m, unsigned kind)
+{
+    struct tb_rec *r = &m->out->rec[m->out->nrec++];
+    const struct flags_state *f = &m->fl;
+    *r = (struct tb_rec){.kind = (u8)kind,
+                         .insn = m->op->insn,
+                         .done = m->op->insn,
+                         .cc_op = 0xffff,
+                         .cc_dst = CC_IN_MEMORY,
+                         .cc_src = CC_IN_MEMORY};
+    if (kind == REC_INSN) {
+        r->resume_flags = m->op->op == IR_MEM ? WHY_MEMORY : m->op->op == IR_LOOKUP ? WHY_JUMP : 0;
+        r->target = offset_of(m, m->op->insn);
+        if (f->known) {
+            r->cc_op = f->op;
+            r->cc_dst = f->dst;
+            r->cc_src = f->src;
+            r->imm = f->imm;
+        }
+    }
+    return r;
+}
+
+static void put_exit(struct em *m, u32 rec)
+{
+    put8(m, 0x41);
+    put8(m, 0xb8 | (H_TMP & 7));
+    put32(m, m->out->rec0 + rec);
+    struct opnd to = O_CPU(host_exit);
+    put_rm(m, 0, 0xff, 4, 4, &to);
+}
+
+enum { RESUME_LATER = 0xffff };
+
+void exit_if(struct em *m, unsigned cc)
+{
+    struct tb_rec *r = rec_new(m, REC_INSN);
+    r->resume = RESUME_LATER;
+    m->stubs[m->nstub++] = (struct stub){put_jcc(m, cc), (u32)(r - m->out->rec)};
+}
+
+void exit_insn(struct em *m, bool resume)
+{
+    struct tb_rec *r = rec_new(m, REC_INSN);
+    const struct ir *b = &m->e->ir;
+    bool leave = m->i + 1 < b->n && m->op[1].op == IR_LEAVE;
+    r->resume = resume && !leave ? RESUME_LATER : 0;
+    put_exit(m, (u32)(r - m->out->rec));
+    m->left_insn = true;
+}
+
+// Does somebody find its flags in the host's EFLAGS from here on?
+static bool host_flags_used(const struct em *m)
+{
+    u16 host = m->fl.host;
+    const struct ir *b = &m->e->ir;
+    for (u32 i = m->i + 1; i < b->n && host; i++) {
+        const struct ir_op *o = &b->op[i];
+        switch (o->op) {
+        case IR_SETCC:
+        case IR_CMOV:
+        case IR_JCC:
+            if (!(cond_mask(o->cc) & ~host)) return true;
+            break;
+        case IR_ADC:
+        case IR_SBB:
+        case IR_INC:
+        case IR_DEC:
+            if (host & FL_CF) return true;
+            break;
+        default: break;
+        }
+        host = ir_facts[o->op].writes == IR_FL_ALL ? 0 : fl_host_after(m, o, host);
+    }
+    return false;
+}
+
+void insn_done(struct em *m)
+{
+    bool ends = ir_facts[m->op->op].props & IR_END;
+    const struct flags_state *f = &m->fl;
+    u8 how = 0;
+    if (!ends && m->out->nrec > m->first_rec) {
+        unsigned form = f->op & 0xfc;
+        if (host_flags_used(m)) how |= RESUME_HOST;
+        if (f->known && (f->op & CC_OVER)) how |= RESUME_OVER;
+        if (f->known && f->insn == m->op->insn && form == CC_CMP) how |= RESUME_CMP;
+        if (f->known && f->insn == m->op->insn && form == CC_AND) how |= RESUME_AND;
+    }
+    for (u32 k = m->first_rec; k < m->out->nrec; k++) {
+        struct tb_rec *r = &m->out->rec[k];
+        if (r->resume != RESUME_LATER) continue;
+        r->resume = ends ? 0 : (u16)here(m);
+        r->resume_flags |= how;
+    }
+    m->first_rec = m->out->nrec;
+}
+
+void emit_prologue(struct em *m)
+{
+    struct opnd left = O_CPU(left);
+    struct tb_rec *r = rec_new(m, REC_BUDGET);
+    r->target = offset_of(m, 0);
+    put_rmi(m, 0, 0x83, 8, ALU_SUB, &left, m->t->n, 1);
+    m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_S), 0};
+    if (m->flat || m->code64) return;
+    // CS limit: the block's last byte
+    struct opnd limit = o_mem(
+        H_CPU, (i32)(offsetof(struct cpu, seg) + S_CS * sizeof(struct seg) + offsetof(struct seg, limit)) - TCG_BIAS);
+    put_load(m, 8, H_TMP, O_CPU(code_base));
+    put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, offset_of(m, m->t->n) - 1);
+    put_rm(m, 0, 0x3b, 4, H_TMP, &limit);
+    m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_A), 0};
+}
+
+// ---- jumps
+
+static bool is_far(const struct ir_op *o) { return o->size == 2 || o->imm < 0 || o->imm >= (i64)PAGE_SIZE; }
+
+// The link to o->imm; everything is stored. r->patch is where run-time will put it.
+static void put_link(struct em *m, const struct ir_op *o, struct tb_rec *r)
+{
+    r->target = (i32)o->imm;
+    r->done = (u8)m->t->n; // left is right
+    r->imm = o->size;
+    u32 rec = (u32)(r - m->out->rec);
+    if (!is_far(o)) {
+        r->kind = REC_JUMP;
+        r->patch = (u16)put_jmp(m);
+        patch_here(m, r->patch);
+        put_exit(m, rec);
+        return;
+    }
+    // Guard: the same translations and the same page of RIP as when the link was made; see host_patch_far().
+    r->kind = REC_FAR;
+    r->patch = (u16)here(m);
+    struct opnd gen = o_mem(H_CPU, CPU_DISP(jump_context) + 4), base = O_CPU(code_base);
+    put_rmi(m, 0, 0x81, 4, ALU_CMP, &gen, -1, 4); // no generation is all ones
+    u32 a = put_jcc(m, C_NE);
+    put8(m, 0x49);
+    put8(m, 0xb8 | (H_TMP & 7));
+    put64(m, 0);
+    put_rm(m, 0, 0x39, 8, H_TMP, &base);
+    u32 b = put_jcc(m, C_NE);
+    put_rmi(m, 0, 0x81, 8, ALU_ADD, &base, o->imm & ~(i64)0xfff, 4);
+    put_jmp(m);
+    patch_here(m, a);
+    patch_here(m, b);
+    put_exit(m, rec);
+}
+
+void host_patch_far(u8 *rw_base, u32 at, u32 gen, u64 base, u32 to)
+{
+    u8 *p = rw_base + at;
+    st64(p + 16, base);
+    st32(p + 43, to - (at + 47));
+    st32(p + 4, gen);
+}
+
+void host_patch_jump(u8 *rw_base, u32 at, u32 to) { st32(rw_base + at, to - (at + 4)); }
+
+void host_patch_entry(u8 *rw_base, u32 at, u32 to)
+{
+    rw_base[at] = 0xe9;
+    st32(rw_base + at + 1, to - (at + 5));
+}
+
+void emit_jump(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    if (!(o->acc & IR_DEADFLAGS)) fl_spill(m, &m->fl);
+    put_link(m, o, rec_new(m, REC_JUMP));
+}
+
+// A side exit that needs nothing but the jump goes straight to its target; else by way of the cold part.
+static void taken(struct em *m, u32 at)
+{
+    const struct ir_op *o = m->op;
+    struct flags_state f = m->fl;
+    if (o->acc & IR_DEADFLAGS) f.known = false;
+    struct tb_rec *r = rec_new(m, REC_JUMP);
+    m->taken[m->ntaken].at = at;
+    m->taken[m->ntaken].rec = (u32)(r - m->out->rec);
+    m->taken[m->ntaken].fl = f;
+    m->taken[m->ntaken++].op = m->i;
+}
+
+void emit_jcc(struct em *m)
+{
+    fl_need(m, cond_mask(m->op->cc));
+    taken(m, put_jcc(m, m->op->cc));
+}
+
+void emit_jrcxz(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    if (o->asz == 2) {
+        put_rr(m, 0x85, 2, H_RCX, H_RCX);
+        taken(m, put_jcc(m, o->cc ? C_NE : C_E));
+        return;
+    }
+    if (o->asz == 4) put8(m, 0x67);
+    put8(m, 0xe3);
+    put8(m, o->cc ? 5 : 2);
+    if (!o->cc) {
+        put8(m, 0xeb);
+        put8(m, 5);
+    }
+    taken(m, put_jmp(m));
+}
+
+void emit_cold(struct em *m)
+{
+    for (u32 k = 0; k < m->ntaken; k++) {
+        const struct ir_op *o = &m->e->ir.op[m->taken[k].op];
+        struct tb_rec *r = &m->out->rec[m->taken[k].rec];
+        const struct flags_state *f = &m->taken[k].fl;
+        unsigned rest = m->t->n - (o->insn + 1u);
+        m->op = o;
+        if (!rest && !is_far(o) && fl_spilled(f)) {
+            patch_here(m, m->taken[k].at);
+            r->target = (i32)o->imm;
+            r->done = (u8)m->t->n; // left is right
+            r->imm = o->size;
+            r->patch = (u16)m->taken[k].at;
+            put_exit(m, m->taken[k].rec);
+            continue;
+        }
+        patch_here(m, m->taken[k].at);
+        fl_spill(m, f);
+        if (rest) {
+            struct opnd left = O_CPU(left);
+            put_rmi(m, 0, 0x83, 8, ALU_ADD, &left, rest, 1);
+        }
+        put_link(m, o, r);
+    }
+    u32 budget = here(m);
+    m->out->rec[0].patch = (u16)budget;
+    put_exit(m, 0);
+    for (u32 k = 0; k < m->nstub; k++) {
+        if (!m->stubs[k].rec) {
+            st32(m->start + m->stubs[k].at, budget - (m->stubs[k].at + 4));
+            continue;
+        }
+        patch_here(m, m->stubs[k].at);
+        put_exit(m, m->stubs[k].rec);
+    }
+}
+
+// ---- indirect jumps
+
+void emit_lookup(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    fl_spill(m, &m->fl);
+    m->fl.op_stored = true;
+    m->fl.dst = m->fl.src = CC_IN_MEMORY;
+    if (!m->flat || o->size == 2 || !(m->e->key & MODE_SS32)) { // two CS bases may share an entry: by the interpreter
+        exit_insn(m, false);
+        return;
+    }
+    struct opnd a = o_of(m, o->a), t = o_reg(H_TMP);
+    if (o->a != IR_T0 || o->size == 4) put_rm(m, 0, 0x8b, o->size, H_T0, &a);
+    put_rr(m, 0x8b, 8, H_TMP, H_T0);
+    put_rmi(m, 0, 0xc1, 8, 5, &t, 12, 1);
+    put_rr(m, 0x33, 4, H_TMP, H_T0);
+    put_alu(m, ALU_AND, 4, t, o_imm(JUMP_SIZE - 1));
+    put_rmi(m, 0, 0xc1, 4, 4, &t, 5, 1);
+    put_lea(m, 8, H_TMP, H_CPU, H_TMP, 0, (i32)offsetof(struct cpu, jump) - TCG_BIAS);
+    struct opnd at = o_mem(H_TMP, offsetof(struct jump_entry, at));
+    struct opnd ctx = o_mem(H_TMP, offsetof(struct jump_entry, context));
+    put_rm(m, 0, 0x39, 8, H_T0, &at);
+    exit_if(m, C_NE);
+    put_load(m, 8, H_T0, O_CPU(jump_context));
+    put_rm(m, 0, 0x39, 8, H_T0, &ctx);
+    exit_if(m, C_NE);
+}
+
+void emit_go(struct em *m)
+{
+    struct opnd code = o_mem(H_TMP, offsetof(struct jump_entry, code));
+    put_load(m, 8, H_T0, o_mem(H_TMP, offsetof(struct jump_entry, base)));
+    put_store(m, 8, O_CPU(code_base), H_T0);
+    put_rm(m, 0, 0xff, 4, 4, &code);
+}

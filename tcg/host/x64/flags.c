@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+// Guest flags while a block is emitted. An operation that sets them leaves them in the host's EFLAGS; the record for
+// those who look later (an exit, a successor, a reader behind a clobber) stays in the registers it is made of for as
+// long as these are not overwritten, and is described to exec.c by each exit's tb_rec. What is needed again is
+// computed again from the record: a comparison repeated costs less than saving EFLAGS.
+#include "tcg/host/x64/emit.h"
+
+u16 cond_mask(unsigned cc)
+{
+    static const u16 mask[8] = {FL_OF, FL_CF, FL_ZF, FL_CF | FL_ZF, FL_SF, FL_PF, FL_SF | FL_OF, FL_SF | FL_OF | FL_ZF};
+    return mask[cc >> 1 & 7];
+}
+
+// Flags an operation reads from the host's EFLAGS.
+static u16 reads(const struct ir_op *o)
+{
+    switch (o->op) {
+    case IR_ADC:
+    case IR_SBB: return FL_CF;
+    case IR_SETCC:
+    case IR_CMOV:
+    case IR_JCC: return cond_mask(o->cc);
+    default: return 0;
+    }
+}
+
+u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
+{
+    switch (o->op) {
+    case IR_ADD:
+    case IR_OR:
+    case IR_ADC:
+    case IR_SBB:
+    case IR_AND:
+    case IR_SUB:
+    case IR_XOR:
+    case IR_CMP:
+    case IR_TEST:
+    case IR_NEG:
+    case IR_XADD:
+    case IR_CMPXCHG: return FL_ARITH;
+    case IR_INC:
+    case IR_DEC: return (FL_ARITH & ~FL_CF) | (host & FL_CF);
+    case IR_SHL: return FL_CF | FL_ZF | FL_SF | FL_PF | FL_OF;
+    case IR_SHR:
+    case IR_SAR: return FL_CF | FL_ZF | FL_SF | FL_PF | (o->imm == 1 ? FL_OF : 0);
+    case IR_SHLD:
+    case IR_SHRD: return FL_CF | FL_ZF | FL_SF | FL_PF;
+    case IR_ROL:
+    case IR_ROR: return host | FL_CF | FL_OF;
+    case IR_IMUL:
+    case IR_IMUL3:
+    case IR_MUL:
+    case IR_IMUL1: return FL_CF | FL_OF;
+    case IR_BT:
+    case IR_BTS:
+    case IR_BTR:
+    case IR_BTC: return FL_CF;
+    case IR_MEM:
+    case IR_CALL:
+    case IR_LOOKUP:
+    case IR_DIV:
+    case IR_IDIV:
+    case IR_SETFL:
+    case IR_CLRFL:
+    case IR_SHLV:
+    case IR_SHRV:
+    case IR_SARV:
+    case IR_ROLV:
+    case IR_RORV:
+    case IR_BSF:
+    case IR_BSR:
+    case IR_TZCNT:
+    case IR_LZCNT:
+    case IR_POPCNT:
+    case IR_VEC: return 0;
+    case IR_JRCXZ: return o->asz == 2 ? 0 : host;
+    default: return host;
+    }
+}
+
+// rec_after[i]: may the record that is current behind operation i be looked at? Exits need it, and readers that do not
+// find their flags in the host's EFLAGS.
+void fl_analyse(struct em *m)
+{
+    const struct ir *b = &m->e->ir;
+    bool blind[IR_MAX]; // a reader that does not find its flags
+    u16 host = 0;
+    for (u32 i = 0; i < b->n; i++) {
+        u16 r = reads(&b->op[i]);
+        blind[i] = r & ~host;
+        host = fl_host_after(m, &b->op[i], host);
+    }
+    bool live = true;
+    for (u32 i = b->n; i-- > 0;) {
+        const struct ir_op *o = &b->op[i];
+        const struct ir_fact *f = &ir_facts[o->op];
+        bool dead = o->acc & IR_DEADFLAGS;
+        m->rec_after[i] = live;
+        if (f->writes == IR_FL_ALL && !(f->props & IR_EXIT) && !(f->reads & ~IR_FL_CF)) live = false;
+        switch (o->op) {
+        case IR_JMP:
+        case IR_GO: live = !dead; break;
+        case IR_LEAVE: live = true; break;
+        case IR_JCC:
+        case IR_JRCXZ: live |= !dead; break;
+        case IR_SHLV:
+        case IR_SHRV:
+        case IR_SARV: live |= m->rec_after[i]; break;
+        default: break;
+        }
+        if ((f->props & IR_EXIT) || blind[i]) live = true;
+    }
+}
+
+// ---- the record
+
+static struct opnd part(const struct em *m, unsigned where, bool dst)
+{
+    if (where == CC_IN_MEMORY) return dst ? O_CPU(cc_dst) : O_CPU(cc_src);
+    return o_guest(where);
+}
+
+// reg = part, zero-extended from the record's size; flags stay.
+static void load_part(struct em *m, unsigned reg, unsigned where, unsigned op)
+{
+    put_load(m, 1u << (op & 3), reg, o_guest(where));
+}
+
+void fl_store_dst(struct em *m, unsigned reg) { put_store(m, 8, O_CPU(cc_dst), reg); }
+void fl_store_src(struct em *m, unsigned reg) { put_store(m, 8, O_CPU(cc_src), reg); }
+
+static void store_part(struct em *m, unsigned where, unsigned op, bool dst)
+{
+    struct opnd to = dst ? O_CPU(cc_dst) : O_CPU(cc_src);
+    int h = host_of(where);
+    if (h >= 0 && (op & 3) == 3) {
+        put_store(m, 8, to, (unsigned)h);
+        return;
+    }
+    load_part(m, H_TMP, where, op);
+    put_store(m, 8, to, H_TMP);
+}
+
+static void store_imm(struct em *m, const struct flags_state *f)
+{
+    i64 v = (i64)tcg_cut((u64)(i64)f->imm, f->op);
+    struct opnd to = O_CPU(cc_src);
+    if (v == (i32)v) {
+        put_rmi(m, 0, 0xc7, 8, 0, &to, v, 4);
+    } else {
+        put_imm(m, 8, H_TMP, v);
+        put_store(m, 8, to, H_TMP);
+    }
+}
+
+bool fl_spilled(const struct flags_state *f)
+{
+    return !f->known || (f->op_stored && f->dst == CC_IN_MEMORY && f->src == CC_IN_MEMORY);
+}
+
+void fl_spill(struct em *m, const struct flags_state *f)
+{
+    if (!f->known) return;
+    if (f->dst != CC_IN_MEMORY) store_part(m, f->dst, f->op, true);
+    if (f->src == CC_SRC_IMM)
+        store_imm(m, f);
+    else if (f->src != CC_IN_MEMORY)
+        store_part(m, f->src, f->op, false);
+    if (!f->op_stored) {
+        struct opnd to = O_CPU(cc_op);
+        put_rmi(m, 0, 0xc7, 4, 0, &to, f->op, 4);
+    }
+}
+
+void fl_spare(struct em *m, unsigned g)
+{
+    struct flags_state *f = &m->fl;
+    if (g >= 16 && g < 20) g &= 3;
+    if (g > 15 || !f->known || (f->dst != g && f->src != g)) return;
+    u16 writes = ir_facts[m->op->op].writes;
+    if (!m->rec_after[m->i] || (writes == IR_FL_ALL && m->op->op != IR_CALL)) return;
+    if (writes == IR_FL_NOCF) return; // CF was saved before
+    if (f->dst == g) {
+        store_part(m, g, f->op, true);
+        f->dst = CC_IN_MEMORY;
+    }
+    if (f->src == g) {
+        store_part(m, g, f->op, false);
+        f->src = CC_IN_MEMORY;
+    }
+}
+
+void fl_set(struct em *m, unsigned op, unsigned dst, unsigned src, i64 imm)
+{
+    m->fl.known = true;
+    m->fl.op_stored = false;
+    m->fl.op = (u16)op;
+    m->fl.dst = (u8)dst;
+    m->fl.src = (u8)src;
+    m->fl.imm = (i32)imm;
+    m->fl.insn = m->op->insn;
+}
+
+void fl_over_begin(struct em *m, unsigned over)
+{
+    if (m->fl.known || !fl_wanted(m)) return;
+    struct opnd op = O_CPU(cc_op);
+    put_rmi(m, 0, 0x81, 4, ALU_OR, &op, over, 4);
+}
+
+void fl_over(struct em *m, unsigned over)
+{
+    if (!fl_wanted(m)) return;
+    struct opnd cf = O_CPU(cc_cf), of = O_CPU(cc_of);
+    if (over & CC_OVER_CF) put_rm(m, 0, 0x0f90 | C_B, 1, 0, &cf);
+    if (over & CC_OVER_OF) put_rm(m, 0, 0x0f90 | C_O, 1, 0, &of);
+    if (!m->fl.known) return;
+    if ((m->fl.op & over) != over) m->fl.op_stored = false;
+    m->fl.op |= over;
+}
+
+// ---- flags computed again
+
+// An operation on the record's two parts that leaves the host's EFLAGS as the original did.
+static bool recompute(struct em *m, u16 mask)
+{
+    struct flags_state *f = &m->fl;
+    unsigned op = f->op & 0xff & ~3u, size = 1u << (f->op & 3);
+    if (((f->op & CC_OVER_CF) && (mask & FL_CF)) || ((f->op & CC_OVER_OF) && (mask & FL_OF))) {
+        if (mask != FL_CF) return false;
+        struct opnd cf = O_CPU(cc_cf);
+        put_rmi(m, 0, 0x0fba, 4, 4, &cf, 0, 1); // bt
+        f->host = FL_CF;
+        return true;
+    }
+    struct opnd d = part(m, f->dst, true);
+    struct opnd s = f->src == CC_SRC_IMM ? o_imm(f->imm) : part(m, f->src, false);
+    bool simple = op == CC_CMP || op == CC_AND;
+    if (simple) {
+        if (d.kind == O_MEM && s.kind == O_MEM) {
+            put_load(m, size, H_TMP, d);
+            d = o_reg(H_TMP);
+        }
+        if (op == CC_CMP) {
+            put_alu(m, ALU_CMP, size, d, s);
+        } else if (s.kind == O_IMM) {
+            put_rmi(m, 0, size == 1 ? 0xf6 : 0xf7, size, 0, &d, s.imm, size == 1 ? 1 : size == 2 ? 2 : 4);
+        } else {
+            if (s.kind == O_MEM) {
+                struct opnd x = d;
+                d = s, s = x;
+            }
+            put_rm(m, 0, size == 1 ? 0x84 : 0x85, size, s.reg, &d);
+        }
+        f->host = FL_ARITH;
+        return true;
+    }
+    if (op == CC_LOGIC || op == CC_SHX || op == CC_SHIFT) {
+        if (op != CC_LOGIC && (mask & ~(FL_ZF | FL_SF | FL_PF))) return false;
+        if (d.kind == O_MEM)
+            put_rmi(m, 0, size == 1 ? 0x80 : 0x83, size, ALU_CMP, &d, 0, 1);
+        else
+            put_rm(m, 0, size == 1 ? 0x84 : 0x85, size, d.reg, &d);
+        f->host = op == CC_LOGIC ? FL_ARITH & ~FL_AF : FL_ZF | FL_SF | FL_PF;
+        return true;
+    }
+    if (op == CC_ADD || op == CC_SUB) {
+        put_load(m, size, H_TMP, d);
+        put_alu(m, op == CC_ADD ? ALU_SUB : ALU_ADD, size, o_reg(H_TMP), s);
+        put_alu(m, op == CC_ADD ? ALU_ADD : ALU_CMP, size, o_reg(H_TMP), s);
+        f->host = FL_ARITH;
+        return true;
+    }
+    if ((op == CC_INC || op == CC_DEC) && !(mask & FL_CF)) {
+        put_load(m, size, H_TMP, d);
+        put_alu(m, op == CC_INC ? ALU_SUB : ALU_ADD, size, o_reg(H_TMP), o_imm(1));
+        put_rr(m, size == 1 ? 0xfe : 0xff, size, op == CC_INC ? 0 : 1, H_TMP);
+        f->host = FL_ARITH & ~FL_CF;
+        return true;
+    }
+    return false;
+}
+
+void fl_need(struct em *m, u16 mask)
+{
+    struct flags_state *f = &m->fl;
+    if (!(mask & ~f->host)) return;
+    if (!f->known) {
+        // Flags from before the block. What record they came in when it was translated is what will come again;
+        // comparisons by translated predecessors come as CC_CMP and CC_AND.
+        u32 op = m->e->c->cc_op;
+        if ((op & ~3u) == CC_SUB) op = CC_CMP | (op & 3);
+        if ((op & ~3u) == CC_LOGIC) op = CC_AND | (op & 3);
+        unsigned kind = op & 0xfc;
+        if (kind == CC_INC || kind == CC_DEC) op |= CC_OVER_CF;
+        if (kind == CC_SHIFT) op = (CC_SHX + (op & 3)) | CC_OVER;
+        struct flags_state guess = {
+            .known = true, .op_stored = true, .op = (u16)op, .dst = CC_IN_MEMORY, .src = CC_IN_MEMORY};
+        struct flags_state was = *f;
+        struct opnd at = O_CPU(cc_op);
+        u8 *p = m->p;
+        put_rmi(m, 0, 0x81, 4, ALU_CMP, &at, op, 4);
+        u32 branch = put_jcc(m, C_NE);
+        *f = guess;
+        bool ok = op != CC_EFLAGS && recompute(m, mask) && !(mask & ~f->host);
+        was.host = f->host;
+        *f = was;
+        if (ok) {
+            f->host = was.host;
+            struct tb_rec *r = rec_new(m, REC_INSN);
+            r->resume = 0xffff;
+            m->stubs[m->nstub++] = (struct stub){branch, (u32)(r - m->out->rec)};
+            return;
+        }
+        m->p = p;
+        f->host = 0;
+        exit_insn(m, true);
+        f->host = mask; // what follows is never reached by this way
+        return;
+    }
+    if (recompute(m, mask) && !(mask & ~f->host)) return;
+    exit_insn(m, true);
+    f->host = mask;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Guest memory: address, segment, first-level TLB (cpu/access.h: tag and addend). A hit costs eight or nine
+// instructions: the entry's tag xor the address is the offset in the page if the page is the entry's, and anything
+// above 4096 - size otherwise, so one comparison serves both the tag and the page's end.
+#include "tcg/host/x64/emit.h"
+
+_Static_assert(sizeof(struct tlb_entry) == 16 && TLB_BITS == 9, "the index mask below");
+#define TLB_INDEX 0x1ff0 // (address >> 8) & TLB_INDEX = offset of the entry
+
+// A pinned guest register, or a scratch loaded with it.
+static unsigned in_register(struct em *m, unsigned g, unsigned tmp)
+{
+    if (g == IR_BASE) {
+        put_load(m, 8, tmp, O_CPU(code_base));
+        return tmp;
+    }
+    int h = host_of(g);
+    if (h >= 0) return (unsigned)h;
+    put_load(m, 8, tmp, o_guest(g));
+    return tmp;
+}
+
+// The effective address of o, cut to its address size. Returns where it is: `to`, or the base register itself. tmp is
+// clobbered if the index register lives in memory.
+unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp)
+{
+    unsigned base = NO_REG, index = NO_REG, size = o->asz == 8 ? 8 : 4;
+    if (o->index != IR_NONE) index = in_register(m, o->index, tmp);
+    if (o->base != IR_NONE) base = in_register(m, o->base, to);
+    if (index == NO_REG && o->disp == 0 && base != NO_REG && o->asz == 8) return base;
+    if (base == NO_REG && index == NO_REG) {
+        put_imm(m, size, to, size == 8 ? (i64)o->disp : (i64)(u32)o->disp);
+    } else if (index == NO_REG && o->disp == 0) {
+        put_rr(m, 0x8b, size, to, base);
+    } else {
+        put_lea(m, size, to, base, index, o->scale, o->disp);
+    }
+    if (o->asz == 2) put_load(m, 2, to, o_reg(to));
+    return to;
+}
+
+void emit_lea(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    if (o->dst < 20) fl_spare(m, o->dst);
+    struct opnd d = o_of(m, o->dst);
+    bool direct = d.kind == O_REG && o->size >= 4 && o->asz >= o->size && o->base != o->index;
+    // The destination may be used for the base on the way: not if it is the index.
+    unsigned to = direct && (o->index == IR_NONE || host_of(o->index) != d.reg) ? d.reg : H_TMP;
+    unsigned at = emit_address(m, o, to, H_T0);
+    if (at == to && to == d.reg && d.kind == O_REG) return;
+    if (d.kind == O_REG) {
+        put_rm(m, 0, 0x8b, o->size == 2 ? 2 : o->size, d.reg,
+               &(struct opnd){.kind = O_REG, .reg = (u8)at, .index = NO_REG});
+        return;
+    }
+    if (o->size == 4 && at != H_TMP) {
+        put_rr(m, 0x8b, 4, H_TMP, at);
+        at = H_TMP;
+    } else if (o->size == 4) {
+        put_rr(m, 0x8b, 4, at, at);
+    }
+    put_store(m, o->size == 4 ? 8 : o->size, d, at);
+}
+
+// Limit (outside 64-bit code) and base of a segment; the address is in H_PTR.
+static void segment(struct em *m, const struct ir_op *o)
+{
+    unsigned off = offsetof(struct cpu, seg) + o->seg * sizeof(struct seg);
+    if (!m->code64) {
+        unsigned end = off + (o->acc & IR_WR ? offsetof(struct seg, wend) : offsetof(struct seg, rend));
+        unsigned last = H_PTR;
+        if (o->size > 1) {
+            put_lea(m, 8, H_TMP, H_PTR, NO_REG, 0, o->size - 1);
+            last = H_TMP;
+        }
+        struct opnd e = o_mem(H_CPU, (i32)end - TCG_BIAS);
+        put_rm(m, 0, 0x3b, 8, last, &e);
+        exit_if(m, C_AE);
+    }
+    struct opnd base = o_mem(H_CPU, (i32)(off + offsetof(struct seg, base)) - TCG_BIAS);
+    put_rm(m, 0, 0x03, 8, H_PTR, &base);
+}
+
+void emit_mem(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    bool t0 = o->acc & IR_T0LIVE;
+    unsigned set = (m->e->key & MODE_TLB) >> MODE_TLB_SHIFT;
+    i32 table = (i32)(offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set) +
+                      (o->acc & IR_WR ? offsetof(struct tlb_set, wr) : offsetof(struct tlb_set, rd))) -
+                TCG_BIAS;
+    unsigned va = emit_address(m, o, H_PTR, H_TMP);
+    if (va != H_PTR && (t0 || o->seg != IR_NONE)) {
+        put_rr(m, 0x8b, 8, H_PTR, va);
+        va = H_PTR;
+    }
+    if (o->seg != IR_NONE) segment(m, o);
+    struct opnd tmp = o_reg(H_TMP), tag = o_mem(H_CPU, table), addend = o_mem(H_CPU, table + 8);
+    tag.index = addend.index = H_TMP;
+    put_rr(m, 0x8b, 4, H_TMP, va);
+    put_rmi(m, 0, 0xc1, 4, 5, &tmp, 8, 1);
+    put_alu(m, ALU_AND, 4, tmp, o_imm(TLB_INDEX));
+    unsigned x = t0 ? H_PTR : H_T0;
+    if (!t0) put_rr(m, 0x8b, 8, H_T0, va);
+    put_rm(m, 0, 0x33, 8, x, &tag);
+    put_alu(m, ALU_CMP, 8, o_reg(x), o_imm((i64)PAGE_SIZE - o->size));
+    exit_if(m, C_A);
+    if (o->acc & IR_ALIGN) {
+        struct opnd off = o_reg(x);
+        put_rmi(m, 0, 0xf6, 1, 0, &off, o->size - 1, 1);
+        exit_if(m, C_NE);
+    }
+    if (t0) put_rm(m, 0, 0x33, 8, x, &tag); // the address again
+    m->m_index = NO_REG;
+    if (va == H_PTR) {
+        put_rm(m, 0, 0x03, 8, H_PTR, &addend);
+    } else {
+        put_rm(m, 0, 0x8b, 8, H_PTR, &addend);
+        put_rr(m, 0x03, 8, H_PTR, va);
+    }
+}
