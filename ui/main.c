@@ -14,7 +14,17 @@
 #include "ui/setup.h"
 #include "ui/vm.h"
 
-static void on_end(int sig) { vm_quit(128 + sig); }
+static void on_end(int sig)
+{
+    if (vm.pc) {
+        vm_quit(128 + sig);
+        return;
+    }
+    // nothing is set up yet, and it may wait for a peer: end as if the signal had not been caught
+    chr_restore_terminal();
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
 
 // A panic, or the host's memory is gone: what the machine was doing, then the ordinary end of such a process.
 static void on_abort(int sig)
@@ -62,6 +72,11 @@ int main(int argc, char **argv)
     if (s.done) return 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file-size limit is an error of that write
+    // before the terminal's modes change: whatever ends us puts them back
+    signal(SIGABRT, on_abort);
+    signal(SIGTERM, on_end);
+    signal(SIGINT, on_end);
+    signal(SIGHUP, on_end);
     if (!setup_open(&s, &e)) fail(e.msg);
     for (unsigned i = 0; i < ARRAY_LEN(s.pc.serial); i++) debug_serial(s.pc.serial[i]);
     vm.pc = pc_new(&s.pc, &e);
@@ -85,10 +100,6 @@ int main(int argc, char **argv)
     vm.boot_after = s.boot_after;
     open_display(&s, &e);
     if (e.msg[0]) fail(e.msg);
-    signal(SIGABRT, on_abort);
-    signal(SIGTERM, on_end);
-    signal(SIGINT, on_end);
-    signal(SIGHUP, on_end);
     if (s.loadvm && !snapshot_load(s.loadvm, &e)) fail(e.msg);
     if (s.gdb && !gdb_open(s.gdb, &e)) fail(e.msg);
     if (s.stopped)

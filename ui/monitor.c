@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Monitor sessions: lines in, answers out, commands by table. On a terminal it edits the line itself (arrows, history,
-// completion, the usual control keys): that works the same on stdio behind the multiplexer, telnet and ptys, where a
-// line-editing library that wants a tty of its own does not.
+// Monitor sessions: lines in (ui/lineedit.c), answers out, commands by table.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include "mem/base/bits.h"
 #include "ui/chr.h"
 #include "ui/debug.h"
@@ -15,7 +15,6 @@
 
 #define PROMPT  "(doppel) "
 #define LINE    1024
-#define HISTORY 64
 #define MAXARGS 32
 
 static const struct command {
@@ -156,19 +155,15 @@ void mon_source(struct mon_call *a)
 
 struct monitor {
     struct chardev *c;
-    bool tty, shared /* behind a multiplexer: focus comes and goes */, away, greeted;
+    bool shared /* behind a multiplexer: focus comes and goes */, away, greeted;
     bool busy; // a command runs, perhaps for long: what comes in waits
     struct buf in;
     struct buf pending; // output that the back end has not taken
-    char line[LINE];
-    u32 len, cur;
-    u32 esc; // of an escape sequence: 0 none, 1 after ESC, 2 after ESC [ or ESC O
-    u32 esc_arg;
-    char *history[HISTORY];
-    u32 nhist, at;
+    struct lineedit edit;
     struct monitor *next;
 };
 static struct monitor *monitors; // all, for monitor_free_all()
+static struct monitor *speaking; // whose command runs
 
 static void push(struct monitor *m)
 {
@@ -177,8 +172,9 @@ static void push(struct monitor *m)
     m->pending.len -= k;
 }
 
-static void put(struct monitor *m, const char *text)
+static void put(void *owner, const char *text)
 {
+    struct monitor *m = owner;
     struct chr *r = chr_of(m->c);
     bool crlf = r && r->tty && !r->borrowed; // telnet and ptys: nobody behind us adds the CR
     for (; *text; text++) {
@@ -188,188 +184,45 @@ static void put(struct monitor *m, const char *text)
     if (m->pending.len) push(m);
 }
 
-static void redraw(struct monitor *m)
+static unsigned columns(void *owner)
 {
-    char move[32];
-    if (!m->tty) return;
-    put(m, "\r\033[K" PROMPT);
-    put(m, m->line);
-    snprintf(move, sizeof move, "\r\033[%uC", (unsigned)strlen(PROMPT) + m->cur);
-    put(m, move);
+    struct monitor *m = owner;
+    struct chr *r = chr_of(m->c);
+    struct winsize w;
+    return !ioctl(r ? r->out.fd : STDOUT_FILENO, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 80;
 }
 
-static void set_line(struct monitor *m, const char *text)
+static void run_line(void *owner, const char *line)
 {
-    snprintf(m->line, sizeof m->line, "%s", text);
-    m->len = m->cur = (u32)strlen(m->line);
-    redraw(m);
-}
-
-static void run_line(struct monitor *m)
-{
+    struct monitor *m = owner, *before = speaking;
     struct buf out = {0};
-    if (m->tty) put(m, "\n");
-    if (m->len && (!m->nhist || strcmp(m->history[(m->nhist - 1) % HISTORY], m->line))) {
-        char **slot = &m->history[m->nhist++ % HISTORY];
-        free(*slot);
-        *slot = xstrdup(m->line);
-    }
-    m->at = m->nhist;
-    char line[LINE];
-    memcpy(line, m->line, sizeof line);
-    m->len = m->cur = 0;
-    m->line[0] = 0;
     m->busy = true;
+    speaking = m;
     monitor_run(line, &out);
+    speaking = before;
     m->busy = false;
     put(m, buf_text(&out));
     buf_free(&out);
     if (!vm.quit) put(m, PROMPT);
 }
 
-static void insert(struct monitor *m, char c)
+void info_history(struct mon_call *a)
 {
-    if (m->len + 1 >= LINE) return;
-    memmove(m->line + m->cur + 1, m->line + m->cur, m->len - m->cur + 1);
-    m->line[m->cur++] = c;
-    m->len++;
-    if (!m->tty) return;
-    char one[2] = {c, 0};
-    if (m->cur == m->len)
-        put(m, one);
-    else
-        redraw(m);
+    const struct lineedit *e = speaking ? &speaking->edit : NULL;
+    u32 n = e ? e->nhist : 0;
+    for (u32 i = n > LINEEDIT_HISTORY ? n - LINEEDIT_HISTORY : 0; i < n; i++)
+        buf_printf(a->out, "%u: '%s'\n", i, e->history[i % LINEEDIT_HISTORY]);
 }
 
-static void erase(struct monitor *m, u32 from, u32 to)
+void mon_offer_commands(struct offers *o)
 {
-    memmove(m->line + from, m->line + to, m->len - to + 1);
-    m->len -= to - from;
-    m->cur = from;
-    redraw(m);
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++) offers_add(o, commands[i].name);
 }
 
-// TAB: commands, or topics behind `info`.
-static void complete(struct monitor *m)
+const char *mon_arguments(const char *command)
 {
-    bool info = !strncmp(m->line, "info ", 5);
-    u32 from = info ? 5 : 0;
-    if (m->cur != m->len || (!info && strchr(m->line, ' '))) return;
-    const char *first = NULL;
-    unsigned hits = 0, common = 0;
-    struct buf list = {0};
-    for (unsigned i = 0;; i++) {
-        const char *w = info ? mon_info_topic(i) : i < ARRAY_LEN(commands) ? commands[i].name : NULL;
-        if (!w) break;
-        if (strncmp(w, m->line + from, m->len - from)) continue;
-        if (!hits++) {
-            first = w;
-            common = (unsigned)strlen(w);
-        }
-        unsigned k = 0;
-        while (k < common && w[k] == first[k]) k++;
-        common = k;
-        buf_printf(&list, "%s%s", hits > 1 ? "  " : "", w);
-    }
-    if (hits) {
-        for (unsigned i = m->len - from; i < common; i++) insert(m, first[i]);
-        if (hits == 1) insert(m, ' ');
-    }
-    if (hits > 1 && m->len - from == common) {
-        put(m, "\n");
-        put(m, buf_text(&list));
-        put(m, "\n");
-        redraw(m);
-    }
-    buf_free(&list);
-}
-
-static void history_step(struct monitor *m, int by)
-{
-    u32 oldest = m->nhist > HISTORY ? m->nhist - HISTORY : 0, to = m->at + (u32)by;
-    if (by < 0 ? m->at == oldest : m->at == m->nhist) return;
-    m->at = to;
-    set_line(m, to == m->nhist ? "" : m->history[to % HISTORY]);
-}
-
-static void move_to(struct monitor *m, u32 cur)
-{
-    m->cur = cur;
-    redraw(m);
-}
-
-static void special_key(struct monitor *m, char c)
-{
-    switch (c) {
-    case 'A': history_step(m, -1); break;
-    case 'B': history_step(m, 1); break;
-    case 'C': move_to(m, m->cur + (m->cur < m->len)); break;
-    case 'D': move_to(m, m->cur - (m->cur > 0)); break;
-    case 'H': move_to(m, 0); break;
-    case 'F': move_to(m, m->len); break;
-    case '~':
-        if (m->esc_arg == 3 && m->cur < m->len) erase(m, m->cur, m->cur + 1);
-        if (m->esc_arg == 1 || m->esc_arg == 7) move_to(m, 0);
-        if (m->esc_arg == 4 || m->esc_arg == 8) move_to(m, m->len);
-        break;
-    }
-}
-
-static void control_key(struct monitor *m, char c)
-{
-    u32 k = m->cur;
-    switch (c) {
-    case 'A' - 64: move_to(m, 0); break;
-    case 'B' - 64: special_key(m, 'D'); break;
-    case 'C' - 64: set_line(m, ""); break;
-    case 'D' - 64:
-        if (m->cur < m->len) erase(m, m->cur, m->cur + 1);
-        break;
-    case 'E' - 64: move_to(m, m->len); break;
-    case 'F' - 64: special_key(m, 'C'); break;
-    case 'K' - 64: erase(m, m->cur, m->len); break;
-    case 'L' - 64:
-        put(m, "\033[H\033[2J");
-        redraw(m);
-        break;
-    case 'N' - 64: history_step(m, 1); break;
-    case 'P' - 64: history_step(m, -1); break;
-    case 'U' - 64: erase(m, 0, m->cur); break;
-    case 'W' - 64:
-        while (k && m->line[k - 1] == ' ') k--;
-        while (k && m->line[k - 1] != ' ') k--;
-        erase(m, k, m->cur);
-        break;
-    case '\t': complete(m); break;
-    case '\b':
-    case 127:
-        if (m->cur) erase(m, m->cur - 1, m->cur);
-        break;
-    case 27: m->esc = 1; break;
-    }
-}
-
-static void key(struct monitor *m, char c)
-{
-    if (c == '\n' || (m->tty && c == '\r')) {
-        run_line(m);
-    } else if (!m->tty) {
-        if (c != '\r') insert(m, c);
-    } else if (m->esc == 1) {
-        m->esc = c == '[' || c == 'O' ? 2 : 0;
-        m->esc_arg = 0;
-    } else if (m->esc == 2) {
-        if (c >= '0' && c <= '9') {
-            m->esc_arg = (m->esc_arg * 10 + (u32)(c - '0')) % 1000;
-        } else {
-            m->esc = 0;
-            special_key(m, c);
-        }
-    } else if ((u8)c < 32 || c == 127) {
-        control_key(m, c);
-    } else {
-        insert(m, c);
-    }
+    const struct command *c = command_named(command);
+    return c ? c->args : NULL;
 }
 
 static size_t can_receive(void *front) { return 64; }
@@ -408,7 +261,7 @@ static void receive(void *front, const u8 *p, size_t n)
     while (m->in.len && !vm.quit) {
         char c = (char)m->in.data[0];
         memmove(m->in.data, m->in.data + 1, --m->in.len);
-        key(m, c);
+        lineedit_key(&m->edit, c);
     }
 }
 
@@ -423,7 +276,7 @@ static void say_stopped(void *owner, const struct debug_stop *s)
         debug_stop_text(s, &out);
         buf_printf(&out, "%s", PROMPT);
         put(m, buf_text(&out));
-        put(m, m->line);
+        if (m->edit.len) lineedit_redraw(&m->edit);
         buf_free(&out);
     }
 }
@@ -431,7 +284,7 @@ static void greet(struct monitor *m)
 {
     put(m, m->greeted ? "\n" : "doppel monitor - type 'help' for more information\n");
     put(m, PROMPT);
-    put(m, m->line);
+    if (m->edit.len) lineedit_redraw(&m->edit);
     m->greeted = true;
 }
 static void event(void *front, enum chardev_event e)
@@ -439,8 +292,7 @@ static void event(void *front, enum chardev_event e)
     struct monitor *m = front;
     if (e == CHARDEV_CLOSED) {
         m->in.len = 0;
-        m->len = m->cur = m->esc = 0;
-        m->line[0] = 0;
+        lineedit_reset(&m->edit);
         m->pending.len = 0;
         m->greeted = false;
     }
@@ -456,7 +308,13 @@ void monitor_focus(void *m, bool on)
 struct monitor *monitor_new(bool tty, bool shared)
 {
     struct monitor *m = xalloc(sizeof *m);
-    m->tty = tty;
+    m->edit = (struct lineedit){.prompt = PROMPT,
+                                .owner = m,
+                                .put = put,
+                                .enter = run_line,
+                                .complete = mon_complete,
+                                .columns = columns,
+                                .tty = tty};
     m->shared = m->away = shared;
     static struct debug_listener news = {.stopped = say_stopped};
     if (!monitors) debug_listen(&news);
@@ -468,7 +326,7 @@ void monitor_free_all(void)
 {
     for (struct monitor *m; (m = monitors);) {
         monitors = m->next;
-        for (u32 i = 0; i < HISTORY; i++) free(m->history[i]);
+        lineedit_free(&m->edit);
         buf_free(&m->pending);
         buf_free(&m->in);
         free(m);

@@ -4,6 +4,7 @@
 #include "hw/port/chardev.h"
 #include "mem/base/buf.h"
 #include "mem/base/err.h"
+#include "ui/lineedit.h"
 
 struct cpu;
 // A session; tty: a person's terminal, with line editing and echo; shared: behind a multiplexer.
@@ -36,6 +37,9 @@ bool mon_number(struct mon_call *a, const char *what, const char *expr,
                 u64 *v); // evaluates; false: mon_fail was called
 extern unsigned mon_cpu; // that looks are about
 struct cpu *mon_the_cpu(void);
+void mon_complete(void *owner, struct offers *o); // complete.c
+void mon_offer_commands(struct offers *o);
+const char *mon_arguments(const char *command); // as monitor.def has them; NULL: no such command
 // monitor_look.c: topics of `info`, for completion; NULL behind the last
 const char *mon_info_topic(unsigned n);
 // expr.c: false with a message
