@@ -154,7 +154,7 @@ static void connected(struct gdb *g)
 {
     if (g->connected) return;
     g->connected = true;
-    g->noack = g->swbreak = g->hwbreak = g->waiting = false;
+    g->noack = g->swbreak = g->hwbreak = g->extended = g->waiting = false;
     g->state = IDLE;
     g->last.len = g->pending.len = 0;
     g->cpu_g = g->cpu_c = 0;

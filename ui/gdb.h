@@ -38,7 +38,7 @@ struct gdb {
     struct chardev *c;
     char *spec;
     struct gdb_view view;
-    bool connected, noack, swbreak, hwbreak;
+    bool connected, noack, swbreak, hwbreak, extended;
     bool answering; // a packet is being served: its reply is to come
     bool waiting;   // the client resumed the machine and waits for a stop reply
     bool go_on;     // when the client leaves, the machine runs

@@ -550,11 +550,22 @@ static void detach(struct gdb *g, char *a, size_t len)
     gdb_detach(g);
 }
 
+// In extended mode the stub outlives what it debugs, and gdb's `run` kills first: the machine is only reset then.
+static void extended(struct gdb *g, char *a, size_t len)
+{
+    g->extended = true;
+    gdb_send(g, "OK");
+}
+
 static void kill_machine(struct gdb *g, char *a, size_t len)
 {
-    if (*a == ';') gdb_send(g, "OK"); // vKill
+    bool has_reply = *a == ';'; // vKill
     g->answering = false;
-    vm_quit(0);
+    if (g->extended)
+        gdb_reset_machine(g);
+    else
+        vm_quit(0);
+    if (has_reply) gdb_send(g, "OK");
 }
 
 static void interrupt(struct gdb *g, char *a, size_t len)
@@ -580,7 +591,7 @@ static const struct packet {
     void (*fn)(struct gdb *g, char *a, size_t len);
 } packets[] = {
     {"?", last_signal},
-    {"!", answer_ok},
+    {"!", extended},
     {"g", read_registers},
     {"G", write_registers},
     {"p", read_register},

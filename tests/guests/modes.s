@@ -66,6 +66,7 @@ long_mode:
     movabs rax, 0x1122334455667788
     mov r15, rax
     movq xmm7, rax
+    fninit
     fld1
     call count
 done:
