@@ -156,8 +156,8 @@ struct tcg_config {
     i32 cold;      // executions of a block before it is translated
     bool one_insn; // blocks of one instruction, for tests
     bool no_opt;   // compile_env.opt off
-    // Prints `len` bytes of code that stand at `at`, 16-, 32- or 64-bit; NULL: bytes are shown.
-    void (*disas)(struct buf *out, const u8 *code, u32 len, u64 at, unsigned bits);
+    // Prints `len` bytes of code that stand at `at`, MODE_16 … MODE_64; NULL: bytes are shown.
+    void (*disas)(struct cpu *c, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode);
     u64 (*ticks)(void); // a clock for the statistics, NULL: translation time is not measured
 };
 extern const struct tcg_config tcg_default_config;

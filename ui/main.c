@@ -92,6 +92,7 @@ int main(int argc, char **argv)
             fail(e.msg);
         }
     if (s.log_items && !log_parse(log, s.log_items, &e)) fail(e.msg);
+    if (s.log_ranges && !log_parse_ranges(log, s.log_ranges, &e)) fail(e.msg);
     vm.no_reboot = vm.pc->m.no_reboot = s.no_reboot;
     vm.no_shutdown = s.no_shutdown;
     vm.snapshot = s.snapshot;

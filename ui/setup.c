@@ -11,6 +11,7 @@
 #include "hw/storage/i82077.h"
 #include "interp/interp.h"
 #include "mem/base/bits.h"
+#include "ui/accel.h"
 #include "ui/chr.h"
 #include "ui/devices.h"
 #include "ui/opt.h"
@@ -22,30 +23,6 @@
 #define MB        (1ull << 20)
 
 // ---- machine
-
-static const struct engine_row {
-    const char *name;
-    const struct cpu_engine *engine; // NULL: not in this build
-} engines[] = {
-    {"interp", &interp_engine},
-    {"tcg", NULL},
-};
-
-static bool set_engine(struct setup *s, const char *name, struct err *e)
-{
-    struct nearest near = {.word = name};
-    for (unsigned i = 0; i < ARRAY_LEN(engines); i++) {
-        nearest_try(&near, engines[i].name);
-        if (strcmp(engines[i].name, name)) continue;
-        if (!engines[i].engine)
-            return err_set(e, "-accel %s: the translator is not in this build; use -accel interp", name);
-        s->pc.engine = engines[i].engine;
-        return true;
-    }
-    if (!strcmp(name, "kvm") || !strcmp(name, "xen") || !strcmp(name, "hvf"))
-        return err_set(e, "-accel %s: doppel executes in software only; use -accel interp", name);
-    return err_set(e, "-accel: unknown engine '%s'%s (-accel help lists them)", name, nearest_text(&near, ""));
-}
 
 struct machine_opts {
     char *type, *accel;
@@ -63,7 +40,7 @@ static bool opt_machine(struct setup *s, const char *arg, struct err *e)
     bool ok = props_parse("-machine", arg, "type", machine_props, ARRAY_LEN(machine_props), &o, e);
     if (ok && o.type && strcmp(o.type, "pc") && strncmp(o.type, "pc-i440fx", 9))
         ok = err_set(e, "-machine: unknown machine '%s'; there is: pc", o.type);
-    if (ok && o.accel) ok = set_engine(s, o.accel, e);
+    if (ok && o.accel) ok = accel_option(o.accel, &s->pc.engine, e);
     if (o.graphics >= 0) s->pc.graphic = o.graphics;
     free(o.type);
     free(o.accel);
@@ -401,10 +378,7 @@ static bool option_help(const struct opt *o, struct buf *out)
         buf_printf(out, "pc  i440FX + PIIX3 PC (default)\n");
         props_help("-machine", machine_props, ARRAY_LEN(machine_props), out);
         return true;
-    case OPT_ACCEL:
-        for (unsigned i = 0; i < ARRAY_LEN(engines); i++)
-            buf_printf(out, "%s%s\n", engines[i].name, engines[i].engine ? "" : "  (not in this build)");
-        return true;
+    case OPT_ACCEL: accel_help(out); return true;
     case OPT_CPU: cpuid_model_help(out); return true;
     case OPT_SMP: props_help("-smp", smp_props, ARRAY_LEN(smp_props), out); return true;
     case OPT_RTC: props_help("-rtc", rtc_props, ARRAY_LEN(rtc_props), out); return true;
@@ -454,7 +428,7 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
     const char *a = o->arg;
     switch (o->id) {
     case OPT_M: return opt_machine(s, a, e);
-    case OPT_ACCEL: return set_engine(s, a, e);
+    case OPT_ACCEL: return accel_option(a, &s->pc.engine, e);
     case OPT_CPU: s->cpu = xstrdup(a); return true;
     case OPT_SMP: return opt_smp(s, a, e);
     case OPT_MEM: return opt_mem(s, a, e);
@@ -514,6 +488,7 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
     case OPT_ICOUNT: return opt_icount(s, a, e);
     case OPT_SEED: s->seed_given = true; return parse_uint(a, &s->pc.seed) || err_set(e, "-seed %s is not a number", a);
     case OPT_D: s->log_items = a; return true;
+    case OPT_DFILTER: s->log_ranges = a; return true;
     case OPT_LOGFILE: s->log_file = a; return true;
     case OPT_IMAGE:
         if (s->image)

@@ -25,7 +25,7 @@ struct setup {
     char *display, *cpu, *bios, *name, *rtc_base;
     const char *lib[16]; // -L
     unsigned nlib;
-    const char *log_items, *log_file, *loadvm, *image, *gdb;
+    const char *log_items, *log_ranges, *log_file, *loadvm, *image, *gdb;
     const char *trace[16], *ex[64];
     unsigned ntrace, nex;
     u64 cores, threads, sockets, cpus;

@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "hw/machine.h"
 #include "mem/base/bits.h"
+#include "ui/accel.h"
 #include "ui/chr.h"
 #include "ui/debug.h"
 #include "ui/loop.h"
@@ -80,7 +81,9 @@ void vm_version(struct buf *out)
 #endif
         "zlib",
     };
-    buf_printf(out, "doppel %s, a PC in software; engines: interp; built with %s; with:", DOPPEL_VERSION, __VERSION__);
+    buf_printf(out, "doppel %s, a PC in software; engines: ", DOPPEL_VERSION);
+    accel_names(out);
+    buf_printf(out, "; built with %s; with:", __VERSION__);
     for (unsigned i = 0; i < ARRAY_LEN(libs); i++)
         buf_printf(out, " %s%s", libs[i], i + 1 < ARRAY_LEN(libs) ? "," : "\n");
     buf_printf(out, "firmware folders: %s\n", FIRMWARE_PATH);

@@ -2,6 +2,7 @@
 // The log and the trace ring.
 #include <fnmatch.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
@@ -133,6 +134,32 @@ bool log_parse(struct log *l, const char *list, struct err *e)
         if (c == LOG_NCATS && strcmp(item, "all"))
             return err_set(e, "-d %s: no such log item; `-d help` lists them", item);
         l->cats |= c == LOG_NCATS ? (1u << LOG_NCATS) - 1 : 1u << c;
+    }
+    return true;
+}
+
+bool log_parse_ranges(struct log *l, const char *list, struct err *e)
+{
+    for (const char *p = list; *p; p += *p == ',') {
+        char *end;
+        if (l->nranges == ARRAY_LEN(l->range)) return err_set(e, "-dfilter: more than %zu ranges", ARRAY_LEN(l->range));
+        u64 a = strtoull(p, &end, 0), b, how = (u8)*end;
+        bool ok = end != p;
+        p = end + (end[0] == '.' && end[1] == '.' ? 2 : 1);
+        b = ok && *end ? strtoull(p, &end, 0) : 0;
+        ok &= end > p && (!*end || *end == ',') && (how == '.' || how == '+' || how == '-') && (how == '.' || b);
+        if (how == '+') b = a + b - 1;
+        if (how == '-') {
+            u64 len = b;
+            b = a;
+            a -= len - 1;
+        }
+        if (!ok || b < a)
+            return err_set(e, "-dfilter %s: ranges are FIRST..LAST, START+LENGTH or END-LENGTH, with commas between",
+                           list);
+        l->range[l->nranges].first = a;
+        l->range[l->nranges++].last = b;
+        p = end;
     }
     return true;
 }

@@ -71,6 +71,8 @@ void log_trace(struct log *l, enum trace_id id, u64 a, u64 b, u64 c, u64 d);
 // Parses QEMU's -d list ("int,guest_errors,trace:ide_*"); false with a message that names the wrong item.
 struct err;
 bool log_parse(struct log *l, const char *list, struct err *e);
+// Parses QEMU's -dfilter list ("0x8000..0x8fff,0x9000+0x100,0x9fff-0x100", the end before its length).
+bool log_parse_ranges(struct log *l, const char *list, struct err *e);
 // Names and one-line meanings for `-d help`.
 const char *log_cat_name(enum log_cat c);
 const char *log_cat_help(enum log_cat c);

@@ -122,11 +122,10 @@ static void drop_local(struct cpu *c, struct exec *e)
 
 static bool is_local(const struct cpu *c) { return c->jump_context >> 63 && !c->fetch_global; }
 
-// Direct and indirect jumps may lead to the block without C's looking: only where no CS limit or base matters, and its
-// second page, if any, need not be looked at.
+// Whether jumps may lead to the block without C's looking: not if its second page must be looked at.
 static bool may_be_reached(const struct cpu *c, const struct tb *t)
 {
-    return (t->key & MODE_FLAT) && t->pa2 == ~(u64)0 && !log_on(&c->bus->log, LOG_EXEC);
+    return t->pa2 == ~(u64)0 && !log_on(&c->bus->log, LOG_EXEC);
 }
 
 static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u64 rip)
@@ -141,21 +140,23 @@ static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u
     c->jump[slot] = (struct jump_entry){rip, c->jump_context, (u64)(uintptr_t)(e->k->rx + t->code), c->code_base};
 }
 
+// A link between pages is guarded: it holds for this generation of translations and this code_base. Where CS has a
+// base, equal code_bases may belong to two pages, unless paging is off.
 static void link_jump(struct cpu *c, struct exec *e, const struct tb *to)
 {
     struct tcg *k = e->k;
     const struct tb_rec *r = e->link;
     const struct tb *from = e->link_from;
-    e->link = NULL;
+    bool near = !((from->pa ^ to->pa) & PAGE_MASK);
     if (from->dead || from->key != to->key) return;
     u32 at = from->code + r->patch;
     if (r->kind == REC_JUMP) {
-        if (((from->pa ^ to->pa) & PAGE_MASK) || (i32)(to->pa & 0xfff) != r->target) return;
+        if (!near || (i32)(to->pa & 0xfff) != r->target) return;
         host_patch_jump(k->rw, at, to->code);
         k->st.near++;
         return;
     }
-    if (is_local(c)) return;
+    if (!near && (is_local(c) || (!(to->key & MODE_FLAT) && (c->cr0 & CR0_PG)))) return;
     host_patch_far(k->rw, at, (u32)(c->jump_context >> 32), e->link_base, to->code);
     k->st.far++;
 }
@@ -217,19 +218,14 @@ static u64 cut_target(const struct tb *t, const struct tb_rec *r, u64 rip)
     return i->osz == 2 ? (u16)rip : i->osz == 4 ? (u32)rip : rip;
 }
 
-// A jump that raises: executed again by the interpreter's function. CALL has pushed already, below the stack again it
-// goes.
+// A jump that raises: executed again by the interpreter's function.
 static void refuse_jump(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
 {
     u64 rip = c->code_base + (t->pa & 0xfff);
     for (unsigned k = 0; k < r->insn; k++) rip += t->insn[k].len;
     e->slot[0] = t->insn[r->insn];
-    const struct insn *i = e->slot;
     c->icount--;
-    if (i->op == OP_CALL_Jz) {
-        u64 sp = c->gpr[R_RSP] + i->osz;
-        c->gpr[R_RSP] = cpu_code64(c) ? sp : c->mode & MODE_SS32 ? (u32)sp : (c->gpr[R_RSP] & ~(u64)0xffff) | (u16)sp;
-    }
+    front_take_back(c, e->slot);
     in_c(c, e, rip);
 }
 
@@ -249,8 +245,7 @@ static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, const s
         }
     }
     c->gpr[R_RIP] = to;
-    if (to != rip || !(t->key & MODE_FLAT)) return;
-    if (!cpu_code64(c) && t->insn[r->insn].osz == 2 && (insn_rows[t->insn[r->insn].op].attr & A_END)) return;
+    if (to != rip) return; // a link would not cut
     e->link = r;
     e->link_from = t;
     e->link_base = c->code_base;
@@ -337,7 +332,7 @@ static void tcg_run(struct cpu *c)
         if (log_on(&c->bus->log, LOG_EXEC)) tb_log_entry(k, t, c);
         if (may_be_reached(c, t)) {
             if (e->link) link_jump(c, e, t);
-            fill_jump_cache(c, e, t, c->gpr[R_RIP]);
+            if (t->key & MODE_FLAT) fill_jump_cache(c, e, t, c->gpr[R_RIP]); // else two CS bases might share an entry
         }
         e->link = NULL;
         enter(c, e, t);

@@ -75,10 +75,10 @@ void tb_info(const struct tcg *k, struct buf *out)
 }
 
 // ---- logs
-static void disassemble(const struct tcg *k, struct buf *out, const u8 *code, u32 len, u64 at, unsigned bits)
+static void disassemble(const struct tcg *k, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode)
 {
     if (k->cfg.disas) {
-        k->cfg.disas(out, code, len, at, bits);
+        k->cfg.disas(k->cpu[0], out, code, len, at, mode);
         return;
     }
     buf_printf(out, "%llx:", (ull)at);
@@ -91,13 +91,12 @@ void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip)
     if (!log_in_range(&k->bus->log, rip)) return;
     struct buf out = {0};
     u8 bytes[TB_MAX * 15];
-    static const u8 width[] = {[MODE_16] = 16, [MODE_32] = 32, [MODE_64] = 64};
     for (unsigned i = 0; i < t->bytes; i++) {
         unsigned room = PAGE_SIZE - (t->pa & 0xfff);
         bytes[i] = (u8)bus_load(k->bus, i < room ? t->pa + i : t->pa2 + (i - room), 1);
     }
     buf_printf(&out, "----------------\nIN: pa %llx mode %x\n", (ull)t->pa, t->key);
-    disassemble(k, &out, bytes, t->bytes, rip, width[t->key & MODE_CODE]);
+    disassemble(k, &out, bytes, t->bytes, rip, t->key & MODE_CODE);
     log_item(&k->bus->log, LOG_INASM, "%s\n", buf_text(&out));
     buf_free(&out);
 }
@@ -107,7 +106,7 @@ void tb_log_host(struct tcg *k, const struct tb *t, u64 rip)
     if (!log_in_range(&k->bus->log, rip)) return;
     struct buf out = {0};
     buf_printf(&out, "OUT: rip %llx, [size=%u]\n", (ull)rip, t->code_len);
-    disassemble(k, &out, k->rw + t->code, t->code_len, (u64)(uintptr_t)(k->rx + t->code), 64);
+    disassemble(k, &out, k->rw + t->code, t->code_len, (u64)(uintptr_t)(k->rx + t->code), MODE_64);
     log_item(&k->bus->log, LOG_OUTASM, "%s\n", buf_text(&out));
     buf_free(&out);
 }

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Which engine executes: -accel NAME[,PROP=…], -machine accel=NAME.
+#pragma once
+#include "mem/base/buf.h"
+#include "mem/base/err.h"
+
+struct cpu_engine;
+// False with a message; *engine stays valid as long as the program runs.
+bool accel_option(const char *arg, const struct cpu_engine **engine, struct err *e);
+void accel_help(struct buf *out);
+void accel_names(struct buf *out); // "interp, tcg": those in this build
