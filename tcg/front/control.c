@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Emitters of near control transfers: SDM vol. 2 Jcc, JMP, CALL, RET, LOOP, JCXZ. Targets are offsets from code_base;
 // what is cut from them, and whether they are inside the code segment or canonical, is found when they are reached.
-// Indirect jumps ask the jump cache before they change anything. To the interpreter: far transfers.
+// Indirect jumps ask the jump cache before they change anything. To the interpreter: far transfers, LOOPE and LOOPNE
+// (what reads flags may leave, and must not when the counter has changed).
 #include "tcg/front/front.h"
 
 // False: the target cannot be said in 32 bits.
@@ -96,18 +97,6 @@ bool front_loop(struct front *f)
     jump_next(f);
     return true;
 }
-bool front_loop_if(struct front *f)
-{
-    i64 target;
-    if (!target_of(f, &target)) return false;
-    lea(f, f->i->asz, R_RCX, R_RCX, -1, f->i->asz);
-    on_counter(f, false, next_size(f), f->off);
-    struct ir_op *o = add(f, IR_JCC, f->n, IR_NONE, IR_NONE);
-    o->imm = target;
-    o->cc = f->i->op == OP_LOOPE_Jb ? 4 : 5;
-    jump_next(f);
-    return true;
-}
 bool front_jcxz(struct front *f)
 {
     i64 target;
@@ -130,8 +119,6 @@ void front_take_back(struct cpu *c, const struct insn *i)
         k = i->osz;
         break;
     case OP_LOOP_Jb:
-    case OP_LOOPE_Jb:
-    case OP_LOOPNE_Jb:
         r = &c->gpr[R_RCX];
         m = ~(u64)0 >> i->ea_shift;
         break;

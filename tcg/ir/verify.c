@@ -154,6 +154,13 @@ static bool writes_implied(unsigned op)
     }
 }
 
+// Where they cannot be had on the host the instruction is left to the interpreter.
+static bool reads_flags(unsigned op)
+{
+    return op == IR_ADC || op == IR_SBB || op == IR_INC || op == IR_DEC || op == IR_SETCC || op == IR_CMOV ||
+           op == IR_JCC;
+}
+
 static const char *use_m(const struct state *s, unsigned size, bool write)
 {
     if (!s->m_size) return "IR_M without MEM in this instruction";
@@ -295,7 +302,8 @@ static const char *check(const struct state *s, const struct ir_op *o)
     unsigned allowed = sizes(o->op);
     if (allowed && (!(o->size & allowed) || (o->size & (o->size - 1)))) return "size";
     if (o->op == IR_MEM && !o->size) return "size";
-    if ((f->props & IR_EXIT) && s->changed) return "may leave for the interpreter after a change of state";
+    if (((f->props & IR_EXIT) || reads_flags(o->op)) && s->changed)
+        return "may leave for the interpreter after a change of state";
     if ((f->props & IR_EXIT) && s->looked_up) return "may leave for the interpreter between LOOKUP and GO";
     if (s->called && o->op != IR_LEAVE && o->op != IR_JMP && o->op != IR_NOP)
         return "operation behind the CALL of its instruction";

@@ -146,6 +146,8 @@ static void verifier(void)
         {"0 CMP.8 rax, rbx\n0 CALL.0\n0 JMP.8 $0", "may leave for the interpreter after a change of state", 1},
         {"0 MUL.8 rbx\n0 DIV.8 rbx\n0 JMP.8 $0", "may leave for the interpreter after a change of state", 1},
         {"0 SETFL.4 $0x400\n0 MEM.8 [rbx]a8\n0 JMP.8 $0", "may leave for the interpreter after a change of state", 1},
+        {"0 MOV.8 rax, rbx\n0 JCC.8 e, $0\n0 JMP.8 $0", "may leave for the interpreter after a change of state", 1},
+        {"0 MOV.8 rax, rbx\n0 SETCC.1 t0, e\n0 JMP.8 $0", "may leave for the interpreter after a change of state", 1},
         {"0 MOV.8 t0, rbx\n0 MEM.8 [rbx]a8\n0 JMP.8 $0", "", 3},
         {"0 MOV.8 rax, rbx\n1 MEM.8 [rbx]a8\n1 JMP.8 $0", "", 3},
         {"0 CALL.0\n0 MOV.8 rax, rbx\n0 JMP.8 $0", "operation behind the CALL of its instruction", 1},

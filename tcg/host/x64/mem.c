@@ -47,7 +47,9 @@ void emit_lea(struct em *m)
     bool direct = d.kind == O_REG && o->size >= 4 && o->asz >= o->size && o->base != o->index;
     // The destination may be used for the base on the way: not if it is the index.
     unsigned to = direct && (o->index == IR_NONE || host_of(o->index) != d.reg) ? d.reg : H_TMP;
-    unsigned at = emit_address(m, o, to, H_T0);
+    struct ir_op cut = *o;
+    if (o->size == 4 && o->asz == 8) cut.asz = 4;
+    unsigned at = emit_address(m, &cut, to, H_T0);
     if (at == to && to == d.reg && d.kind == O_REG) return;
     if (d.kind == O_REG) {
         put_rm(m, 0, 0x8b, o->size == 2 ? 2 : o->size, d.reg,
