@@ -61,12 +61,12 @@ static bool walk32(struct walk *k, u64 lin, struct mmu_result *r)
 }
 
 // PAE and 4-level from the page directory (shift 21) or above down.
-static bool walk64(struct walk *k, u64 lin, struct mmu_result *r)
+static bool walk64(struct walk *k, u64 lin, struct mmu_result *r, struct walk_cache *wc)
 {
     struct cpu *c = k->c;
     bool lma = c->efer & EFER_LMA;
     u64 rsvd = PTE_ADDR & ~c->phys_mask, table;
-    unsigned shift;
+    unsigned shift, slot = lin >> 21 & 63;
     k->size = 8;
     if (!(c->efer & EFER_NXE)) rsvd |= PTE_NX;
     if (!lma) rsvd |= 0x7ff0000000000000ull; // PAE: bits 62:52 too
@@ -79,7 +79,17 @@ static bool walk64(struct walk *k, u64 lin, struct mmu_result *r)
         table = pdpte & PTE_ADDR;
         shift = 21;
     }
+    if (wc && wc->at[slot].gen == wc->gen && wc->at[slot].page == lin >> 21) {
+        k->w = wc->at[slot].w, k->u = wc->at[slot].u, k->nx = wc->at[slot].nx;
+        table = wc->at[slot].table;
+        shift = 12;
+        wc = NULL;
+    }
     for (;; shift -= 9) {
+        if (wc && shift == 12) { // A of the entries above is set below, if the walk succeeds at all
+            wc->at[slot].gen = 0, wc->at[slot].page = lin >> 21, wc->at[slot].table = table;
+            wc->at[slot].w = k->w, wc->at[slot].u = k->u, wc->at[slot].nx = k->nx;
+        }
         u64 more = shift == 39 || (shift == 30 && !cpu_has(c, FEAT_PDPE1GB)) ? PTE_PS : 0;
         if (!walk_step(k, table + (lin >> shift & 0x1ff) * 8, rsvd | more, true, &r->err)) return false;
         u64 e = k->pte[k->n - 1], low = (1ull << shift) - 1;
@@ -126,7 +136,14 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
         return r;
     }
     struct walk k = {.c = c, .w = true, .u = true};
-    bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, &r) : walk32(&k, lin, &r);
+    struct walk_cache *wc = commit && (c->efer & EFER_LMA) ? tlb_walk_cache(c) : NULL;
+    bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, &r, wc) : walk32(&k, lin, &r);
+    if (wc && k.n == 1 && !(ok && permitted(c, &k, acc, user, implicit))) { // judge by the tables as they are
+        wc->gen++;
+        k = (struct walk){.c = c, .w = true, .u = true};
+        r = (struct mmu_result){.page_bits = 12};
+        ok = walk64(&k, lin, &r, wc);
+    }
     if (ok && !permitted(c, &k, acc, user, implicit)) {
         r.err |= PF_P;
         ok = false;
@@ -138,6 +155,7 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
         return r;
     }
     if (commit) set_ad(&k, acc == ACC_WRITE);
+    if (wc && k.n == 4) wc->at[lin >> 21 & 63].gen = wc->gen;
     u64 leaf = k.pte[k.n - 1];
     r.writable = k.w;
     r.user = k.u;
@@ -156,7 +174,7 @@ bool mmu_peek(struct cpu *c, u64 lin, u64 *pa)
 {
     struct walk k = {.c = c, .w = true, .u = true};
     struct mmu_result r = {.pa = lin};
-    bool ok = !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PAE ? walk64(&k, lin, &r) : walk32(&k, lin, &r));
+    bool ok = !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PAE ? walk64(&k, lin, &r, NULL) : walk32(&k, lin, &r));
     *pa = r.pa & c->a20_mask;
     return ok;
 }

@@ -51,5 +51,16 @@ INLINE void tlb_new_generation(struct cpu *c, bool global)
     if (global) c->tlb_gen_global = c->tlb_gen | 1u << 31;
     cpu_set_jump_context(c);
 }
+// Page tables that 4-level walks found last (SDM vol. 3 4.10.3): the way to them need not be walked again. Emptied by
+// every flush (gen), and by any walk that fails through it.
+struct walk_cache {
+    u64 gen;
+    struct {
+        u64 gen, page; // linear address >> 21
+        u64 table;     // physical address of the page table
+        bool w, u, nx; // rights along the way
+    } at[64];
+};
+struct walk_cache *tlb_walk_cache(struct cpu *c);
 void tlb_create(struct cpu *c);
 void tlb_destroy(struct cpu *c);

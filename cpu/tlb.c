@@ -14,29 +14,46 @@
 
 enum { T_VALID = 1, T_WRITE = 2, T_USER = 4, T_NX = 8, T_GLOBAL = 16, T_DIRTY = 32, T_HUGE = 64 /* page over 2 MB */ };
 struct entry {
-    u64 page; // linear address >> shift
-    u64 pa;   // of the page (piece), A20 not applied
-    u16 pcid;
+    u64 page;  // linear address >> shift
+    u64 pa;    // of the page (piece), A20 not applied
+    u32 space; // the PCID's number when it was found: a flush of the PCID gives it a new one
     u8 flags;
 };
-enum { WAYS = 4, SMALL_SETS = 256, LARGE_SETS = 32, ITLB = 256, FILLED = 2048 };
+enum { WAYS = 4, SMALL_SETS = 256, LARGE_SETS = 32, ITLB = 256, FILLED = 2048, PCIDS = 4096 };
+// First-level or code TLB slots that were filled since they were last emptied; n > FILLED: too many to list.
+struct filled {
+    u32 n;
+    u16 k[FILLED];
+};
 struct tlb2 {
     struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
-    u8 next;                                     // way to replace
-    bool huge;                                   // some T_HUGE entry may be there
-    bool global;                                 // the translation found last was a global page's
-    struct tlb_entry itlb[2][ITLB];              // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
-    u32 nfilled;                                 // first-level slots in use, FILLED + 1 = too many to list
-    u32 filled[FILLED];                          // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
+    u8 next;                        // way to replace
+    bool huge;                      // some T_HUGE entry may be there
+    bool global;                    // the translation found last was a global page's
+    struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
+    struct filled local, globals;   // slots of the first level by kind of page, duplicates included:
+                                    // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
+    struct filled code;             // of itlb, local pages
+    u32 space[PCIDS], last_space;
+    struct walk_cache walks;
     bool l1_global[TLBSET_COUNT * 2 * TLB_SIZE]; // slots that hold a global page
 };
 #define ITLB_GLOBAL 1
+
+static void number_spaces(struct tlb2 *t)
+{
+    for (u32 i = 0; i < PCIDS; i++) t->space[i] = i;
+    t->last_space = PCIDS - 1;
+}
+
+struct walk_cache *tlb_walk_cache(struct cpu *c) { return &c->tlb2->walks; }
 
 void tlb_create(struct cpu *c)
 {
     c->tlb2 = xalloc(sizeof *c->tlb2);
     c->tlb = &c->tlbs[TLBSET_KERNEL];
-    c->tlb2->nfilled = FILLED + 1;
+    c->tlb2->local.n = c->tlb2->globals.n = c->tlb2->code.n = FILLED + 1;
+    number_spaces(c->tlb2);
     tlb_flush(c, true);
 }
 
@@ -52,64 +69,81 @@ static struct tlb_entry *l1_entry(struct cpu *c, u32 n)
     return n % (2 * TLB_SIZE) < TLB_SIZE ? &s->rd[n % TLB_SIZE] : &s->wr[n % TLB_SIZE];
 }
 
+static void list_slot(struct filled *f, u32 k)
+{
+    if (f->n < FILLED) f->k[f->n] = (u16)k;
+    if (f->n <= FILLED) f->n++;
+}
+static u32 listed(const struct filled *f, u32 all) { return f->n > FILLED ? all : f->n; }
+static u32 list_at(const struct filled *f, u32 i) { return f->n > FILLED ? i : f->k[i]; }
+enum { L1_SLOTS = TLBSET_COUNT * 2 * TLB_SIZE };
+
 // What was derived from translations: first level, code TLB, and whoever caches by linear address. MOV CR3 keeps what
 // came from global pages: the kernel's code and data stay at hand across a task switch.
 static void flush_l1(struct cpu *c, bool global)
 {
     struct tlb2 *t = c->tlb2;
-    u32 kept = 0, n = t->nfilled > FILLED ? TLBSET_COUNT * 2 * TLB_SIZE : t->nfilled;
-    for (u32 i = 0; i < n; i++) {
-        u32 k = t->nfilled > FILLED ? i : t->filled[i];
-        struct tlb_entry *e = l1_entry(c, k);
-        if (global || !t->l1_global[k]) e->tag = TLB_NONE;
-        if (e->tag == TLB_NONE) continue;
-        if (kept < FILLED) t->filled[kept] = k; // kept <= i: nothing unread is overwritten
-        kept++;
+    for (u32 i = 0, n = listed(&t->local, L1_SLOTS); i < n; i++) {
+        u32 k = list_at(&t->local, i);
+        if (global || !t->l1_global[k]) l1_entry(c, k)->tag = TLB_NONE;
     }
-    t->nfilled = kept;
-    for (u32 i = 0; i < 2 * ITLB; i++) {
-        struct tlb_entry *e = &t->itlb[0][0] + i;
+    t->local.n = 0;
+    for (u32 i = 0, n = global ? listed(&t->globals, L1_SLOTS) : 0; i < n; i++)
+        l1_entry(c, list_at(&t->globals, i))->tag = TLB_NONE;
+    if (global) t->globals.n = 0;
+    if (global) t->code.n = FILLED + 1;
+    for (u32 i = 0, n = listed(&t->code, 2 * ITLB); i < n; i++) {
+        struct tlb_entry *e = &t->itlb[0][0] + list_at(&t->code, i);
         if (global || !(e->addend & ITLB_GLOBAL)) e->tag = TLB_NONE;
     }
+    t->code.n = 0;
+    t->walks.gen++;
     tlb_new_generation(c, global);
+}
+
+static void forget_all(struct tlb2 *t)
+{
+    memset(t->small, 0, sizeof t->small);
+    memset(t->large, 0, sizeof t->large);
+    t->huge = false;
 }
 
 void tlb_flush(struct cpu *c, bool global)
 {
-    struct tlb2 *t = c->tlb2;
-    flush_l1(c, global);
-    if (global) {
-        memset(t->small, 0, sizeof t->small);
-        memset(t->large, 0, sizeof t->large);
-        t->huge = false;
+    if (!global) {
+        tlb_flush_pcid(c, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
         return;
     }
-    tlb_flush_pcid(c, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
+    flush_l1(c, true);
+    forget_all(c->tlb2);
 }
 
 void tlb_flush_pcid(struct cpu *c, u16 pcid)
 {
     struct tlb2 *t = c->tlb2;
     flush_l1(c, false);
-    struct entry *all[2] = {&t->small[0][0], &t->large[0][0]};
-    u32 count[2] = {SMALL_SETS * WAYS, LARGE_SETS * WAYS};
-    for (int k = 0; k < 2; k++)
-        for (struct entry *e = all[k]; e < all[k] + count[k]; e++)
-            if (!(e->flags & T_GLOBAL) && e->pcid == pcid) e->flags = 0;
+    t->space[pcid] = ++t->last_space;
+    if (unlikely(!t->last_space)) { // all numbers used: forgetting more than asked is always right
+        forget_all(t);
+        number_spaces(t);
+    }
 }
 
 void tlb_switch(struct cpu *c) { flush_l1(c, false); }
 
+static u32 current_space(const struct cpu *c) { return c->tlb2->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0]; }
+
 void tlb_flush_page(struct cpu *c, u64 lin)
 {
     struct tlb2 *t = c->tlb2;
-    u16 pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0;
+    u32 space = current_space(c);
     bool whole = false;
+    t->walks.gen++;
     for (int w = 0; w < WAYS; w++) {
         struct entry *e = &t->small[lin >> 12 & (SMALL_SETS - 1)][w];
-        if (e->page == lin >> 12 && (e->pcid == pcid || (e->flags & T_GLOBAL))) e->flags = 0;
+        if (e->page == lin >> 12 && (e->space == space || (e->flags & T_GLOBAL))) e->flags = 0;
         e = &t->large[lin >> 21 & (LARGE_SETS - 1)][w];
-        if ((e->flags & T_VALID) && e->page == lin >> 21 && (e->pcid == pcid || (e->flags & T_GLOBAL))) {
+        if ((e->flags & T_VALID) && e->page == lin >> 21 && (e->space == space || (e->flags & T_GLOBAL))) {
             whole = true;
             if (!(e->flags & T_HUGE)) e->flags = 0;
         }
@@ -138,24 +172,28 @@ void tlb_protect(struct cpu *c, u64 pa)
 {
     struct tlb2 *t = c->tlb2;
     u8 *host = pa == ~(u64)0 ? NULL : phys_page(c->bus, pa, true).host;
-    u32 n = t->nfilled > FILLED ? TLBSET_COUNT * 2 * TLB_SIZE : t->nfilled;
-    for (u32 i = 0; i < n; i++) {
-        u32 k = t->nfilled > FILLED ? i : t->filled[i];
-        if (k % (2 * TLB_SIZE) < TLB_SIZE) continue;
-        struct tlb_entry *e = l1_entry(c, k);
-        if (e->tag != TLB_NONE && (!host || (u8 *)(uintptr_t)(e->addend + e->tag) == host)) e->tag = TLB_NONE;
+    for (int g = 0; g < 2; g++) {
+        const struct filled *f = g ? &t->globals : &t->local;
+        for (u32 i = 0, n = listed(f, L1_SLOTS); i < n; i++) {
+            u32 k = list_at(f, i);
+            struct tlb_entry *e = l1_entry(c, k);
+            if (k % (2 * TLB_SIZE) >= TLB_SIZE && e->tag != TLB_NONE &&
+                (!host || (u8 *)(uintptr_t)(e->addend + e->tag) == host))
+                e->tag = TLB_NONE;
+        }
     }
 }
 
 static struct entry *lookup(struct cpu *c, u64 lin, bool *large)
 {
     struct tlb2 *t = c->tlb2;
-    u16 pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0;
+    u32 space = current_space(c);
     for (int k = 0; k < 2; k++) {
         struct entry *set = k ? t->large[lin >> 21 & (LARGE_SETS - 1)] : t->small[lin >> 12 & (SMALL_SETS - 1)];
         u64 page = lin >> (k ? 21 : 12);
         for (int w = 0; w < WAYS; w++)
-            if ((set[w].flags & T_VALID) && set[w].page == page && (set[w].pcid == pcid || (set[w].flags & T_GLOBAL))) {
+            if ((set[w].flags & T_VALID) && set[w].page == page &&
+                (set[w].space == space || (set[w].flags & T_GLOBAL))) {
                 *large = k;
                 return &set[w];
             }
@@ -179,14 +217,13 @@ static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
     bool large = r->page_bits > 12;
     unsigned shift = large ? 21 : 12;
     struct entry *set = large ? t->large[lin >> 21 & (LARGE_SETS - 1)] : t->small[lin >> 12 & (SMALL_SETS - 1)];
-    struct entry n = {
-        .page = lin >> shift, .pa = r->pa & ~((1ull << shift) - 1), .pcid = c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0};
+    struct entry n = {.page = lin >> shift, .pa = r->pa & ~((1ull << shift) - 1), .space = current_space(c)};
     n.flags = T_VALID | (r->writable ? T_WRITE : 0) | (r->user ? T_USER : 0) | (r->nx ? T_NX : 0) |
               (r->global ? T_GLOBAL : 0) | (r->dirty ? T_DIRTY : 0) | (r->page_bits > 21 ? T_HUGE : 0);
     if (n.flags & T_HUGE) t->huge = true;
     int way = t->next++ & (WAYS - 1);
     for (int w = 0; w < WAYS; w++)
-        if (!(set[w].flags & T_VALID) || (set[w].page == n.page && set[w].pcid == n.pcid)) {
+        if (!(set[w].flags & T_VALID) || (set[w].page == n.page && set[w].space == n.space)) {
             way = w;
             break;
         }
@@ -226,10 +263,7 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     struct tlb2 *t = c->tlb2;
     struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
     u32 k = (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
-    if (e->tag == TLB_NONE && t->nfilled <= FILLED) {
-        if (t->nfilled < FILLED) t->filled[t->nfilled] = k;
-        t->nfilled++;
-    }
+    if (e->tag == TLB_NONE || t->l1_global[k] != t->global) list_slot(t->global ? &t->globals : &t->local, k);
     t->l1_global[k] = t->global;
     e->tag = lin & PAGE_MASK;
     e->addend = (u64)(uintptr_t)host - lin;
@@ -245,6 +279,7 @@ u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
         u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
         e->tag = lin & PAGE_MASK;
         e->addend = (pa & PAGE_MASK) | (c->tlb2->global ? ITLB_GLOBAL : 0);
+        if (!c->tlb2->global) list_slot(&c->tlb2->code, (u32)(e - &c->tlb2->itlb[0][0]));
     }
     u64 pa = (e->addend & PAGE_MASK) | (lin & 0xfff);
     c->fetch_global = e->addend & ITLB_GLOBAL;

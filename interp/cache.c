@@ -7,7 +7,8 @@
 #include "interp/cache.h"
 #include "mem/base/err.h"
 
-static u32 hash_block(u64 pa, u32 mode) { return ((u32)pa ^ (u32)(pa >> 13) ^ mode * 0x9e37) & (CODE_HASH - 1); }
+// Golden section: neighbouring addresses spread, whatever their distance.
+static u32 hash_block(u64 pa, u32 mode) { return (pa ^ (u64)mode << 40) * 0x9e3779b97f4a7c15ull >> (64 - CODE_BITS); }
 static u32 hash_page(u64 pa) { return (u32)(pa >> PAGE_BITS) & (CODE_HASH - 1); }
 
 struct code_cache *code_cache_get(struct cpu *c)

@@ -8,7 +8,8 @@
 #define BLOCK_MAX  32          // instructions
 #define MODE_DEAD  0xffffffffu // block's bytes changed: no key equals it
 #define CODE_ARENA (20u << 20) // bytes
-#define CODE_HASH  (1u << 15)
+#define CODE_BITS  16
+#define CODE_HASH  (1u << CODE_BITS)
 struct iblock {
     u64 pa; // of the first byte
     u32 mode;

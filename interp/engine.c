@@ -32,6 +32,7 @@ struct engine {
     struct code_cache *code;
     struct iblock *alone; // for an instruction that is not cached (step, MMIO, faults in fetch)
     u64 decoded, lookups;
+    u64 flushes; // of the code cache, when jump[] was last emptied
     struct jump jump[JUMP_CACHE];
 };
 
@@ -276,7 +277,13 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
         marked = hook_marked(c->hooks, lin, pa);
         if (marked && cpu_break(c, lin)) return NULL;
     }
-    struct iblock *t = code_find(e->code, pa, mode);
+    if (unlikely(e->flushes != e->code->flushes)) {
+        memset(e->jump, 0, sizeof e->jump);
+        e->flushes = e->code->flushes;
+    }
+    // After a task switch most entries only need a new context.
+    struct iblock *t = j->block;
+    if (!t || t->pa != pa || t->mode != mode) t = code_find(e->code, pa, mode);
     if (t && t->pa2 != ~(u64)0 && tlb_fetch(c, lin + (PAGE_SIZE - (pa & 0xfff)), NULL) != t->pa2) {
         code_invalidate(e->code, c->bus, pa, 1); // the second page is another one now
         t = NULL;

@@ -9,8 +9,25 @@
 #include "mem/base/err.h"
 #include "mem/bus.h"
 
+#define HOST_LARGE (2u << 20) // most hosts' second page size
+
 void phys_rebuild(struct bus *b);
 void phys_free(struct bus *b);
+
+// One mapping each, so that untouched parts cost nothing; a large one begins where the host's large pages do, and asks
+// for them: guests touch memory in no order that a small TLB would like.
+static u8 *map_block(u64 size)
+{
+    u64 slack = size >= 2 * HOST_LARGE ? HOST_LARGE : 0;
+    u8 *p = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED || !slack) return p;
+    u64 skip = -(uintptr_t)p & (HOST_LARGE - 1);
+    if (skip) munmap(p, skip);
+    if (slack - skip) munmap(p + skip + size, slack - skip);
+    p += skip;
+    madvise(p, size, MADV_HUGEPAGE); // a wish: without it all is the same but slower
+    return p;
+}
 
 struct ram *ram_new(struct bus *b, const char *name, u64 size, struct err *e)
 {
@@ -20,8 +37,7 @@ struct ram *ram_new(struct bus *b, const char *name, u64 size, struct err *e)
     struct ram *r = xalloc(sizeof *r);
     snprintf(r->name, sizeof r->name, "%s", name);
     r->size = size;
-    // One mapping each, so that untouched parts cost nothing.
-    r->host = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    r->host = map_block(size);
     r->flags = calloc(pages, 1);
     r->code_lines = calloc(pages, 8);
     if (r->host == MAP_FAILED || !r->flags || !r->code_lines) {
