@@ -540,10 +540,18 @@ void far_sysret(struct cpu *c, unsigned opsize)
         c->seg[S_SS].sel = sel + 8;
     else
         seg_set_flat64(c, S_SS, (sel + 8) | 3, false, 3, false);
-    if (from64)
-        sys_set_eflags(c, fl & 0x3c7fd7, 0x3c7fd7 | FL_RF);
-    else
+    if (!from64) {
         sys_set_eflags(c, FL_IF, FL_IF);
+        return;
+    }
+    sys_set_eflags(c, fl & 0x3c7fd7, 0x3c7fd7 | FL_RF);
+    // The new TF counts, not the old one: a step is taken at the target, as if SYSCALL had just ended there. Other than
+    // IRET's TF, which spares one instruction.
+    c->no_step = true;
+    if (c->eflags & FL_TF) {
+        c->dr6_pending |= 1 << 14;
+        c->attn |= ATTN_TRAP;
+    }
 }
 
 void far_sysenter(struct cpu *c)
