@@ -28,7 +28,8 @@ struct jump {
 struct engine {
     struct iblock *block; // that runs; its code lies at rip
     u64 rip;
-    bool trail; // taken branches are recorded: every block returns
+    bool trail; // taken branches are recorded: blocks end in x_end_trail
+    u64 base;   // CS's when the block that runs was entered, with `trail`
     struct code_cache *code;
     struct iblock *alone; // for an instruction that is not cached (step, MMIO, faults in fetch)
     u64 decoded, lookups;
@@ -205,9 +206,9 @@ static void x_complete_rip(struct cpu *c, const struct insn *i)
     i->exec(c, i);
 }
 
-static xfn x_end;
+static xfn x_end, x_end_trail;
 
-static void place_ends(struct iblock *t)
+static void place_ends(struct iblock *t, bool trail)
 {
     t->last = t->n - 1;
     if (needs_rip(&t->insn[t->last])) {
@@ -215,7 +216,7 @@ static void place_ends(struct iblock *t)
         t->insn[t->last] = *i;
         *i = (struct insn){.exec = x_complete_rip, .disp = t->bytes};
     }
-    *block_end(t) = (struct iend){.exec = x_end, .delta = {NO_LINK, NO_LINK}};
+    *block_end(t) = (struct iend){.exec = trail ? x_end_trail : x_end, .delta = {NO_LINK, NO_LINK}};
     t->links = t->pa2 == ~(u64)0 && may_link(&t->insn[t->last]);
     t->slots = t->last + 2;
 }
@@ -254,13 +255,15 @@ static struct iblock *build(struct cpu *c, u64 rip, u64 pa, u32 mode)
     }
     t->bytes = at;
     rebase(t);
-    place_ends(t);
+    place_ends(t, e->trail);
     code_insert(e->code, c->bus, t);
     return t->mode == MODE_DEAD ? NULL : t;
 }
 
 // cpu.context for a page that survives MOV CR3.
 static inline u64 global_context(const struct cpu *c) { return (u64)c->tlb_gen_global << 32 | c->mode; }
+
+INLINE u64 at_of(const struct cpu *c, u64 rip) { return c->seg[S_CS].base + rip; }
 
 // The block at lin; NULL if its code cannot be kept.
 static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
@@ -275,6 +278,7 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
     if (unlikely(key)) {
         mode |= key;
         marked = hook_marked(c->hooks, lin, pa);
+        if (marked) *j = (struct jump){.at = ~at_of(c, rip), .context = ~(u64)0}; // neither cached nor linked to
         if (marked && cpu_break(c, lin)) return NULL;
     }
     if (unlikely(e->flushes != e->code->flushes)) {
@@ -291,8 +295,7 @@ static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
     if (!t) t = build(c, rip, pa, mode);
     if (unlikely(!t)) return NULL;
     // A block whose instructions straddle pages is looked up each time, as is one that a debugger has marked.
-    if (t->pa2 == ~(u64)0 && !marked)
-        *j = (struct jump){c->seg[S_CS].base + rip, global ? global_context(c) : c->context, t};
+    if (t->pa2 == ~(u64)0 && !marked) *j = (struct jump){at_of(c, rip), global ? global_context(c) : c->context, t};
     return t;
 }
 
@@ -342,15 +345,24 @@ INLINE bool inside_segment(const struct cpu *c, u64 rip, const struct iblock *t)
 #define CHAIN_BLOCKS 0
 #endif
 
+// If the block that ends branched away. e->base: the last instruction may have loaded CS.
+INLINE void record_branch(struct cpu *c, struct engine *e)
+{
+    const struct iblock *t = e->block;
+    u64 end = e->base + e->rip + t->bytes, to = c->seg[S_CS].base + c->gpr[R_RIP];
+    if (to != end) cpu_branch(c, end - t->insn[t->last].len, to, t->mode & MODE_CODE);
+    e->base = c->seg[S_CS].base;
+}
+
 // The end of a block, reached by insn_next(): on to the next one if it is at hand and fits into the slice, else back
 // with nothing done.
-static void x_end(struct cpu *c, const struct insn *i)
+INLINE void end_block(struct cpu *c, const struct insn *i, bool trail)
 {
     struct engine *e = c->engine_data;
     const struct iend *z = (const struct iend *)i;
     struct iblock *t;
     u64 rip = c->gpr[R_RIP], delta = rip - e->rip;
-    if (!CHAIN_BLOCKS || unlikely(e->trail)) return;
+    if (!CHAIN_BLOCKS) return;
     if (likely(delta == (u64)(i64)z->delta[0])) {
         t = z->to[0];
         if (unlikely(t->mode == MODE_DEAD)) return;
@@ -365,12 +377,15 @@ static void x_end(struct cpu *c, const struct insn *i)
     }
     u64 icount = c->icount + e->block->n;
     if (unlikely((i64)(c->icount_limit - icount) < t->n || !inside_segment(c, rip, t))) return;
+    if (trail) record_branch(c, e);
     c->icount = icount;
     e->block = t;
     e->rip = rip;
     c->cur = t->insn;
     t->insn[0].exec(c, t->insn);
 }
+static void x_end(struct cpu *c, const struct insn *i) { end_block(c, i, false); }
+static void x_end_trail(struct cpu *c, const struct insn *i) { end_block(c, i, true); }
 
 // Remembers t, found by its linear address, in the end of the block before it, which began at `rip`. Both lie in the
 // same page and as far apart there as their linear addresses.
@@ -432,11 +447,9 @@ static void engine_run(struct cpu *c)
         e->block = t;
         e->rip = rip;
         if (from && from->links && j->block == t && flushes == e->code->flushes) link_blocks(e, from, from_rip, t);
-        u64 next = at + t->bytes, branch = next - t->insn[t->last].len;
-        u32 mode = c->mode;
+        e->base = c->seg[S_CS].base;
         from = run_block(c, e) ? e->block : NULL;
-        if (unlikely(e->trail) && from && c->seg[S_CS].base + c->gpr[R_RIP] != next)
-            cpu_branch(c, branch, c->seg[S_CS].base + c->gpr[R_RIP], mode);
+        if (unlikely(e->trail) && from) record_branch(c, e);
         from_rip = e->rip;
         flushes = e->code->flushes;
     }

@@ -207,7 +207,10 @@ static void on_event(struct cpu *c, enum hook_event what, u64 a, u64 b, u64 v)
         s.old = a, s.value = b;
         if ((a ^ b) & mode_bits) event_point(c, POINT_MODE, 0, false, &s);
         break;
-    case HOOK_TRIPLE: event_point(c, POINT_TRIPLE, 0, false, &s); break;
+    case HOOK_TRIPLE:
+        if (dbg.autopsy) debug_autopsy_print(c);
+        event_point(c, POINT_TRIPLE, 0, false, &s);
+        break;
     case HOOK_MAGIC: event_point(c, POINT_MAGIC, 0, false, &s); break;
     case HOOK_ICOUNT:
         for (struct debug_point *p = dbg.points; p; p = p->next) {

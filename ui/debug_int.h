@@ -51,5 +51,7 @@ void debug_trace_insn(struct cpu *c, u64 lin);
 void debug_trace_data(struct cpu *c, const struct hook_access *a);
 void debug_trace_io(struct cpu *c, u32 port, u32 size, u64 v, bool write);
 void debug_trace_close(void);
+void debug_autopsy_print(struct cpu *c);                 // to the log
+void debug_autopsy_text(struct cpu *c, struct buf *out); // about the last fault's chain
 // What stands at the address: "0x… <name+4>:  mov ax, bx"; into out, without newline.
 void debug_disas_line(struct cpu *c, u64 lin, struct buf *out);

@@ -99,6 +99,7 @@ int main(int argc, char **argv)
     vm.name = s.name;
     vm.boot_once = s.boot_once;
     vm.boot_after = s.boot_after;
+    debug_autopsy(s.no_reboot || log_on(log, LOG_RESET));
     open_display(&s, &e);
     if (e.msg[0]) fail(e.msg);
     if (s.loadvm && !snapshot_load(s.loadvm, &e)) fail(e.msg);

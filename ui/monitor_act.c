@@ -8,6 +8,7 @@
 #include "hw/pci/piix4_pm.h"
 #include "hw/storage/i82077.h"
 #include "mem/base/bits.h"
+#include "ui/debug.h"
 #include "ui/monitor.h"
 #include "ui/opt.h"
 #include "ui/vm.h"
@@ -208,6 +209,7 @@ void mon_log(struct mon_call *a)
         l->cats = 0;
     else if (!log_parse(l, a->argv[0], &e))
         mon_fail(a, "log: %s", e.msg);
+    debug_autopsy(vm.no_reboot || log_on(l, LOG_RESET));
 }
 void mon_logfile(struct mon_call *a)
 {

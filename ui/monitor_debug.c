@@ -458,6 +458,8 @@ void mon_wait(struct mon_call *a)
 
 void mon_continue(struct mon_call *a)
 {
+    u64 seconds;
+    if (*a->rest && !mon_number(a, "continue", a->rest, &seconds)) return;
     vm_cont();
     mon_wait(a);
 }
