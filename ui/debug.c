@@ -147,6 +147,7 @@ static void on_data(struct cpu *c, const struct hook_access *a)
 {
     if (at_rest()) return;
     if (dbg.mem_trace) debug_trace_data(c, a);
+    if (dbg.saw_data) dbg.saw_data(c, a);
     for (struct debug_point *p = dbg.points; p; p = p->next) {
         bool phys = p->kind == POINT_WATCH_PHYS;
         if ((p->kind != POINT_WATCH && !phys) || !(a->write ? p->wr : p->rd)) continue;
@@ -179,6 +180,7 @@ static void on_io(struct cpu *c, bool in, u64 a, u64 v)
 {
     u32 size = a >> 16, port = a & 0xffff;
     if (dbg.io_trace) debug_trace_io(c, port, size, v, !in);
+    if (dbg.saw_io) dbg.saw_io(c, port, size, v, !in);
     struct debug_stop s = {.addr = port, .size = size, .write = !in, .value = v, .old = v};
     for (u32 k = 0; k < size; k++) { // once an access, whatever port of it is the point's
         bool before = dbg.pending;
@@ -372,11 +374,12 @@ static bool mark(struct cpu_hooks *h, const struct debug_point *p)
 static bool install(void)
 {
     struct cpu_hooks *h = &dbg.hooks;
-    bool ok = true, any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.finish.on || dbg.autopsy, fault = false;
-    h->wants = (dbg.autopsy ? 1u << HOOK_TRIPLE : 0) | (dbg.io_trace ? 1u << HOOK_IN | 1u << HOOK_OUT : 0) |
-               (dbg.finish.on ? 1u << HOOK_INT : 0);
+    bool ok = true, any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.saw_data || dbg.finish.on || dbg.autopsy,
+         fault = false;
+    h->wants = (dbg.autopsy ? 1u << HOOK_TRIPLE : 0) |
+               (dbg.io_trace || dbg.saw_io ? 1u << HOOK_IN | 1u << HOOK_OUT : 0) | (dbg.finish.on ? 1u << HOOK_INT : 0);
     h->each = dbg.trace || dbg.finish.on;
-    h->watch_all = dbg.mem_trace;
+    h->watch_all = dbg.mem_trace || dbg.saw_data;
     hook_clear(h);
     dbg.text_points = 0;
     for (struct debug_point *p = dbg.points; p; p = p->next) {

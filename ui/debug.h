@@ -103,6 +103,8 @@ enum {
     STEP_HOLD = 1 // interrupts stay pending
 };
 enum stop_kind debug_step(unsigned cpu, u64 n, unsigned flags);
+struct mon_call;
+enum stop_kind step_verbose(struct mon_call *a, unsigned cpu, unsigned flags); // monitor_stepv.c: and tells all of it
 // These let the whole machine run and look after the host meanwhile (nested main loop) until it stops for whatever
 // reason, or the program is to end. False with a message: cannot be done.
 bool debug_next(unsigned cpu, unsigned flags, struct err *e); // over CALL, INT, SYSCALL, SYSENTER; else one step

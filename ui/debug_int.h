@@ -35,6 +35,8 @@ struct debugger {
     bool waiting;  // inside debug_wait()
     bool autopsy;
     FILE *trace, *mem_trace, *io_trace;
+    void (*saw_data)(struct cpu *c, const struct hook_access *a); // step -v looks on; NULL: nobody does
+    void (*saw_io)(struct cpu *c, u32 port, u32 size, u64 v, bool write);
     struct cpu *traced; // before which instruction `before` was taken
     u64 before[40];
 };

@@ -372,14 +372,17 @@ static void report(struct mon_call *a)
     if (!vm.quit) debug_stop_text(debug_stop(), a->out);
 }
 
-// [-i] [N]
-static bool step_args(struct mon_call *a, const char *what, u64 *n, unsigned *flags)
+// [-i] [N], and [-v] if verbose is not NULL
+static bool step_args(struct mon_call *a, const char *what, u64 *n, unsigned *flags, bool *verbose)
 {
     const char *p = a->rest;
     *n = 1;
     *flags = 0;
-    if (!strncmp(p, "-i", 2) && (!p[2] || p[2] == ' ')) {
-        *flags = STEP_HOLD;
+    while (*p == '-' && (p[1] == 'i' || (p[1] == 'v' && verbose)) && (!p[2] || p[2] == ' ')) {
+        if (p[1] == 'i')
+            *flags = STEP_HOLD;
+        else
+            *verbose = true;
         p += 2 + strspn(p + 2, " ");
     }
     if (*p && !mon_number(a, what, p, n)) return false;
@@ -392,7 +395,18 @@ void mon_step(struct mon_call *a)
 {
     u64 n;
     unsigned flags;
-    if (!step_args(a, "step", &n, &flags)) return;
+    bool verbose = false;
+    if (!step_args(a, "step", &n, &flags, &verbose)) return;
+    if (verbose && n > 1000) {
+        mon_fail(a, "step -v: at most 1000 at once");
+        return;
+    }
+    for (; verbose && n; n--)
+        if (step_verbose(a, mon_the_cpu()->index, flags) != STOP_STEP) {
+            report(a);
+            return;
+        }
+    if (verbose) return;
     debug_step(mon_the_cpu()->index, n, flags);
     report(a);
 }
@@ -411,7 +425,7 @@ void mon_next(struct mon_call *a)
     u64 n;
     unsigned flags, cpu = mon_the_cpu()->index;
     struct err e = {0};
-    if (!step_args(a, "next", &n, &flags)) return;
+    if (!step_args(a, "next", &n, &flags, NULL)) return;
     while (n-- && !vm.quit) {
         if (!debug_next(cpu, flags, &e)) {
             mon_fail(a, "next: %s", e.msg);
