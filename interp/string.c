@@ -6,7 +6,12 @@
 #include "cpu/string.h"
 #include "interp/ops.h"
 
-enum { REP_BULK = 4096 }; // bytes between two looks at what asks for attention; a bulk step is that at most
+enum {
+    REP_BULK = 4096, // bytes between two looks at what asks for attention; a bulk step is that at most
+    REP_TURN =
+        256 * 1024,  // … after which the machine looks at its clock: an REP of any length counts as one instruction
+    REP_ELEMENT = 16 // what an element by itself weighs among them
+};
 
 INLINE i64 step_of(const struct cpu *c, unsigned n) { return c->eflags & FL_DF ? -(i64)n : (i64)n; }
 INLINE u64 mask_of(const struct insn *i) { return ~(u64)0 >> i->ea_shift; }
@@ -19,11 +24,12 @@ INLINE bool rep(const struct insn *i) { return i->pfx & (PFX_REP | PFX_REPNE); }
 // After `done` elements of an REP: true if the instruction has to make room for an event and come back.
 INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n, u64 *work)
 {
-    *work += done * n;
+    u64 before = *work;
+    *work += max_u64(done * n, REP_ELEMENT);
     bool trap = (c->attn & ATTN_TRAP) || (c->eflags & FL_TF);
     if (likely(!trap)) {
-        if (done == 1 && *work < REP_BULK) return false;
-        *work = 0;
+        if (done == 1 && before / REP_BULK == *work / REP_BULK) return false;
+        if (*work >= REP_TURN) c->attn |= ATTN_EXIT;
         if (!(c->attn & cpu_attn_mask(c))) return false;
     }
     c->gpr[R_RIP] -= i->len;

@@ -444,10 +444,40 @@ static void pause_turn(void)
     }
 }
 
+// A long REP, though it is one instruction, lets the machine look at its clock now and then; what is due comes between
+// repetitions (SDM vol. 1 7.3.9.2).
+static void rep_turn(void)
+{
+    struct machine *m = machine_new_engine("max", &interp_engine);
+    struct cpu *c = m->c;
+    cpu_reset(c);
+    seg_load_real(c, S_CS, 0x900);
+    c->gpr[R_RIP] = 0;
+    c->gpr[R_RCX] = 0xffff;
+    c->gpr[R_RSI] = 0;
+    poke(m, 0x9000, 0x90acf3, 3); // REP LODSB; NOP
+    u32 turns = 0;
+    while (c->gpr[R_RIP] == 0 && turns < 1000) {
+        enum cpu_stop why = cpu_run(c, 1);
+        if (c->gpr[R_RIP]) break;
+        turns++;
+        CHECK_EQ(why, CPU_STOP_EXIT);
+        CHECK_EQ(c->icount, 0);
+        CHECK_EQ(c->gpr[R_RSI] + c->gpr[R_RCX], 0xffff);
+        CHECK_EQ(c->gpr[R_RCX] > 0, 1);
+    }
+    CHECK_EQ(turns > 1 && turns < 100, 1);
+    CHECK_EQ(c->gpr[R_RIP], 2);
+    CHECK_EQ(c->icount, 1);
+    CHECK_EQ(c->gpr[R_RCX], 0);
+    machine_free(m);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),
                                               TEST(v86),       TEST(vme),        TEST(long_mode),   TEST(double_fault),
-                                              TEST(debug),     TEST(stepping),   TEST(init_sipi),   TEST(pause_turn)};
+                                              TEST(debug),     TEST(stepping),   TEST(init_sipi),   TEST(pause_turn),
+                                              TEST(rep_turn)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
