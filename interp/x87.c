@@ -6,25 +6,12 @@
 #include "cpu/fpu/fast80.h"
 #include "interp/x87.h"
 
-// The first opcode byte's low three bits, for FOP: from the second character of the row's "D8" ... "DF".
-static const u8 opcode_low[OP_COUNT] = {
+// From the second character of the row's "D8" ... "DF".
+const u8 x87_opcode_low[OP_COUNT] = {
 #define INSN(name, opcode, ...) [OP_##name] = ((opcode)[1] >= 'A' ? (opcode)[1] - 'A' + 10 : (opcode)[1] - '0') & 7,
 #include "cpu/insn-x87.def"
 #undef INSN
 };
-
-void x87_pointers(struct cpu *c, const struct insn *i)
-{
-    struct fpu *f = &c->fpu;
-    u64 ip = c->gpr[R_RIP] + i->imm;
-    f->fip = cpu_code64(c) ? ip : (u32)ip;
-    f->fcs = c->seg[S_CS].sel;
-    f->fop = (u16)(opcode_low[i->op] << 8 | i->modrm);
-    if (i->is_mem) {
-        f->fdp = insn_ea(c, i);
-        f->fds = c->seg[i->seg].sel;
-    }
-}
 
 // ---- arithmetic: D8, DC, DA, DE by ModRM.reg
 
@@ -139,15 +126,47 @@ static void arith_i16(struct cpu *c, const struct insn *i)
     struct fenv_x e = x87_begin(c);
     arith_exact(c, i, &e, f80_from_i64((i16)mem_load(c, i->seg, insn_ea(c, i), 2)));
 }
+// Quick forms: `v` is the operand as loaded, `ok` whether it became b.
+#define KINDS(f, ...)                                                                                                  \
+    f(0, __VA_ARGS__) f(1, __VA_ARGS__) f(4, __VA_ARGS__) f(5, __VA_ARGS__) f(6, __VA_ARGS__) f(7, __VA_ARGS__)
+#define QUICK_MEM(kind, fn, size, ok)                                                                                  \
+    static void fn##_q##kind(struct cpu *c, const struct insn *i)                                                      \
+    {                                                                                                                  \
+        struct fenv_x e = {0};                                                                                         \
+        struct f80 b, r;                                                                                               \
+        void *p = x87_quick(c) && !x87_empty(&c->fpu, 0) ? access_host_rd(c, i->seg, insn_ea(c, i), size) : NULL;      \
+        u64 v = likely(p != NULL) ? ld_size(p, size) : 0;                                                              \
+        if (unlikely(!p || !(ok) || !f80_arith_try(kind, &e, x87_get(&c->fpu, 0), b, &r))) return fn(c, i);            \
+        x87_set(&c->fpu, 0, r);                                                                                        \
+        x87_quick_end(c, i, e.c1, e.flags);                                                                            \
+    }
+KINDS(QUICK_MEM, arith_f32, 4, f80_from_f32_exact((u32)v, &b))
+KINDS(QUICK_MEM, arith_f64, 8, f80_from_f64_exact(v, &b))
+KINDS(QUICK_MEM, arith_i32, 4, (b = f80_from_i64_fast((i32)v), true))
+KINDS(QUICK_MEM, arith_i16, 2, (b = f80_from_i64_fast((i16)v), true))
+#define QUICK_ROW(fn)                                                                                                  \
+    {                                                                                                                  \
+        fn##_q0, fn##_q1, fn, fn, fn##_q4, fn##_q5, fn##_q6, fn##_q7                                                   \
+    }
+#define QUICK_PICK(fn)                                                                                                 \
+    static xfn *pick_##fn(const struct insn *i)                                                                        \
+    {                                                                                                                  \
+        static xfn *const row[8] = QUICK_ROW(fn);                                                                      \
+        return row[i->modrm >> 3 & 7];                                                                                 \
+    }
+QUICK_PICK(arith_f32)
+QUICK_PICK(arith_f64)
+QUICK_PICK(arith_i32)
+QUICK_PICK(arith_i16)
 #define PICK_ARITH(sfx, fn, p)                                                                                         \
-    XPICK(F##p##ADD_##sfx) { return fn; }                                                                              \
-    XPICK(F##p##MUL_##sfx) { return fn; }                                                                              \
-    XPICK(F##p##COM_##sfx) { return fn; }                                                                              \
-    XPICK(F##p##COMP_##sfx) { return fn; }                                                                             \
-    XPICK(F##p##SUB_##sfx) { return fn; }                                                                              \
-    XPICK(F##p##SUBR_##sfx) { return fn; }                                                                             \
-    XPICK(F##p##DIV_##sfx) { return fn; }                                                                              \
-    XPICK(F##p##DIVR_##sfx) { return fn; }
+    XPICK(F##p##ADD_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(F##p##MUL_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(F##p##COM_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(F##p##COMP_##sfx) { return pick_##fn(i); }                                                                   \
+    XPICK(F##p##SUB_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(F##p##SUBR_##sfx) { return pick_##fn(i); }                                                                   \
+    XPICK(F##p##DIV_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(F##p##DIVR_##sfx) { return pick_##fn(i); }
 PICK_ARITH(Md, arith_f32, )
 PICK_ARITH(Mq, arith_f64, )
 PICK_ARITH(Md, arith_i32, I)
@@ -169,13 +188,31 @@ INLINE void arith_regs(struct cpu *c, const struct insn *i, bool to_sti, unsigne
 static void arith_st0(struct cpu *c, const struct insn *i) { arith_regs(c, i, false, 0); }
 static void arith_sti(struct cpu *c, const struct insn *i) { arith_regs(c, i, true, 0); }
 static void arith_sti_pop(struct cpu *c, const struct insn *i) { arith_regs(c, i, true, 1); }
+#define QUICK_REGS(kind, fn, dst, pops)                                                                                \
+    static void fn##_q##kind(struct cpu *c, const struct insn *i)                                                      \
+    {                                                                                                                  \
+        struct fenv_x e = {0};                                                                                         \
+        struct f80 r;                                                                                                  \
+        unsigned n = i->modrm & 7;                                                                                     \
+        bool ok = x87_quick(c) && !x87_empty(&c->fpu, 0) && !x87_empty(&c->fpu, n);                                    \
+        if (unlikely(!ok || !f80_arith_try(kind, &e, x87_get(&c->fpu, 0), x87_get(&c->fpu, n), &r))) return fn(c, i);  \
+        x87_set(&c->fpu, dst, r);                                                                                      \
+        if (pops) x87_pop(&c->fpu);                                                                                    \
+        x87_quick_end(c, i, e.c1, e.flags);                                                                            \
+    }
+KINDS(QUICK_REGS, arith_st0, 0, 0)
+KINDS(QUICK_REGS, arith_sti, n, 0)
+KINDS(QUICK_REGS, arith_sti_pop, n, 1)
+QUICK_PICK(arith_st0)
+QUICK_PICK(arith_sti)
+QUICK_PICK(arith_sti_pop)
 #define PICK_REGS(p, sfx, fn)                                                                                          \
-    XPICK(FADD##p##_##sfx) { return fn; }                                                                              \
-    XPICK(FMUL##p##_##sfx) { return fn; }                                                                              \
-    XPICK(FSUB##p##_##sfx) { return fn; }                                                                              \
-    XPICK(FSUBR##p##_##sfx) { return fn; }                                                                             \
-    XPICK(FDIV##p##_##sfx) { return fn; }                                                                              \
-    XPICK(FDIVR##p##_##sfx) { return fn; }
+    XPICK(FADD##p##_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(FMUL##p##_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(FSUB##p##_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(FSUBR##p##_##sfx) { return pick_##fn(i); }                                                                   \
+    XPICK(FDIV##p##_##sfx) { return pick_##fn(i); }                                                                    \
+    XPICK(FDIVR##p##_##sfx) { return pick_##fn(i); }
 PICK_REGS(, ST0STi, arith_st0)
 PICK_REGS(, STiST0, arith_sti)
 PICK_REGS(P, STiST0, arith_sti_pop)
@@ -268,7 +305,7 @@ static void push(struct cpu *c, const struct insn *i, struct fenv_x *e, struct f
     x87_end(c, i, e);
 }
 
-X(FLD_STi)
+static void fld_sti_any(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     struct f80 v = x87_get(&c->fpu, i->modrm & 7);
@@ -281,7 +318,15 @@ X(FLD_STi)
     push(c, i, &e, v);
 }
 
-X(FXCH_STi)
+X(FLD_STi)
+{
+    struct fpu *f = &c->fpu;
+    if (unlikely(!x87_quick(c) || !x87_empty(f, 7) || x87_empty(f, i->modrm & 7))) return fld_sti_any(c, i);
+    x87_push(f, x87_get(f, i->modrm & 7));
+    x87_quick_end(c, i, false, 0);
+}
+
+static void fxch_any(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     struct fpu *f = &c->fpu;
@@ -294,6 +339,16 @@ X(FXCH_STi)
         x87_set(f, 0, vn);
     }
     x87_end(c, i, &e);
+}
+X(FXCH_STi)
+{
+    struct fpu *f = &c->fpu;
+    unsigned n = i->modrm & 7;
+    if (unlikely(!x87_quick(c) || x87_empty(f, 0) || x87_empty(f, n))) return fxch_any(c, i);
+    struct f80 v0 = x87_get(f, 0), vn = x87_get(f, n);
+    x87_set(f, n, v0);
+    x87_set(f, 0, vn);
+    x87_quick_end(c, i, false, 0);
 }
 XALIAS(FXCH_STi_4, FXCH_STi)
 XALIAS(FXCH_STi_7, FXCH_STi)
@@ -308,8 +363,15 @@ static void store_reg(struct cpu *c, const struct insn *i, unsigned pops)
     }
     finish(c, i, &e, i->modrm & 7, v, pops);
 }
-X(FST_STi) { store_reg(c, i, 0); }
-X(FSTP_STi) { store_reg(c, i, 1); }
+INLINE void store_reg_quick(struct cpu *c, const struct insn *i, unsigned pops)
+{
+    if (unlikely(!x87_quick(c) || x87_empty(&c->fpu, 0))) return store_reg(c, i, pops);
+    x87_set(&c->fpu, i->modrm & 7, x87_get(&c->fpu, 0));
+    if (pops) x87_pop(&c->fpu);
+    x87_quick_end(c, i, false, 0);
+}
+X(FST_STi) { store_reg_quick(c, i, 0); }
+X(FSTP_STi) { store_reg_quick(c, i, 1); }
 X(FSTP_STi_1) // FSTPNCE: an empty ST(0) is popped without an exception, and nothing is copied
 {
     struct fenv_x e = x87_begin(c);

@@ -20,13 +20,13 @@ static void push_loaded(struct cpu *c, const struct insn *i, struct fenv_x *e, s
     x87_end(c, i, e);
 }
 
-X(FLD_Md)
+static void load_f32(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     u32 v = (u32)mem_load(c, i->seg, insn_ea(c, i), 4);
     push_loaded(c, i, &e, f80_from_f32_fast(&e, v));
 }
-X(FLD_Mq)
+static void load_f64(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     u64 v = mem_load(c, i->seg, insn_ea(c, i), 8);
@@ -39,21 +39,37 @@ X(FLD_Mt)
     mem_read(c, i->seg, insn_ea(c, i), b, 10, 0);
     push_loaded(c, i, &e, (struct f80){ld64(b), ld16(b + 8)});
 }
-X(FILD_Mw)
+static void load_i16(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     push_loaded(c, i, &e, f80_from_i64((i16)mem_load(c, i->seg, insn_ea(c, i), 2)));
 }
-X(FILD_Md)
+static void load_i32(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     push_loaded(c, i, &e, f80_from_i64((i32)mem_load(c, i->seg, insn_ea(c, i), 4)));
 }
-X(FILD_Mq)
+static void load_i64(struct cpu *c, const struct insn *i)
 {
     struct fenv_x e = x87_begin(c);
     push_loaded(c, i, &e, f80_from_i64((i64)mem_load(c, i->seg, insn_ea(c, i), 8)));
 }
+#define QUICK_LOAD(name, fn, size, ok)                                                                                 \
+    X(name)                                                                                                            \
+    {                                                                                                                  \
+        struct f80 b;                                                                                                  \
+        void *p = x87_quick(c) && x87_empty(&c->fpu, 7) ? access_host_rd(c, i->seg, insn_ea(c, i), size) : NULL;       \
+        u64 v = likely(p != NULL) ? ld_size(p, size) : 0;                                                              \
+        if (unlikely(!p || !(ok))) return fn(c, i);                                                                    \
+        x87_push(&c->fpu, b);                                                                                          \
+        x87_quick_end(c, i, false, 0);                                                                                 \
+    }
+QUICK_LOAD(FLD_Md, load_f32, 4, f80_from_f32_exact((u32)v, &b))
+QUICK_LOAD(FLD_Mq, load_f64, 8, f80_from_f64_exact(v, &b))
+QUICK_LOAD(FILD_Mw, load_i16, 2, (b = f80_from_i64_fast((i16)v), true))
+QUICK_LOAD(FILD_Md, load_i32, 4, (b = f80_from_i64_fast((i32)v), true))
+QUICK_LOAD(FILD_Mq, load_i64, 8, (b = f80_from_i64_fast((i64)v), true))
+
 X(FBLD_Mt)
 {
     struct fenv_x e = x87_begin(c);

@@ -24,65 +24,96 @@ INLINE struct f80 f80_round_usual(struct fenv_x *e, unsigned sign, unsigned exp,
 }
 INLINE bool f80_exp_usual(int exp) { return (unsigned)exp - 1u < 0x7FFDu; }
 
+// ..._try: with the usual control word; false, and nothing said in *e, if the operands or the result are not ordinary.
+INLINE bool f80_mul_try(struct fenv_x *e, struct f80 a, struct f80 b, struct f80 *r)
+{
+    if (unlikely(!f80_normal(a) || !f80_normal(b))) return false;
+    int exp = (a.se & 0x7FFF) + (b.se & 0x7FFF) - 16383;
+    u128 p = (u128)a.m * b.m;
+    if (p >> 127)
+        exp++;
+    else
+        p <<= 1;
+    if (unlikely(!f80_exp_usual(exp))) return false;
+    *r = f80_round_usual(e, (a.se ^ b.se) & 0x8000u, (unsigned)exp, (u64)(p >> 64), (u64)p);
+    return true;
+}
 INLINE struct f80 f80_mul_fast(struct fenv_x *e, struct f80 a, struct f80 b)
 {
-    if (likely(f80_usual(e) && f80_normal(a) && f80_normal(b))) {
-        int exp = (a.se & 0x7FFF) + (b.se & 0x7FFF) - 16383;
-        u128 p = (u128)a.m * b.m;
-        if (p >> 127)
-            exp++;
-        else
-            p <<= 1;
-        if (likely(f80_exp_usual(exp)))
-            return f80_round_usual(e, (a.se ^ b.se) & 0x8000u, (unsigned)exp, (u64)(p >> 64), (u64)p);
-    }
+    struct f80 r;
+    if (likely(f80_usual(e) && f80_mul_try(e, a, b, &r))) return r;
     return f80_mul(e, fpn_f80(a), fpn_f80(b));
 }
 
+INLINE bool f80_div_try(struct fenv_x *e, struct f80 a, struct f80 b, struct f80 *v)
+{
+    if (unlikely(!f80_normal(a) || !f80_normal(b))) return false;
+    bool ge = a.m >= b.m;
+    int exp = (a.se & 0x7FFF) - (b.se & 0x7FFF) + 16383 - !ge;
+    if (unlikely(!f80_exp_usual(exp))) return false;
+    u128 n = (u128)a.m << (ge ? 63 : 64);
+    u64 r, q = fp_div128(n, b.m, &r);
+    // What is left against half the divisor tells all that rounding needs.
+    u64 lo = !r ? 0 : r > b.m - r ? 3ull << 62 : r == b.m - r ? 1ull << 63 : 1;
+    *v = f80_round_usual(e, (a.se ^ b.se) & 0x8000u, (unsigned)exp, q, lo);
+    return true;
+}
 INLINE struct f80 f80_div_fast(struct fenv_x *e, struct f80 a, struct f80 b)
 {
-    if (likely(f80_usual(e) && f80_normal(a) && f80_normal(b))) {
-        bool ge = a.m >= b.m;
-        int exp = (a.se & 0x7FFF) - (b.se & 0x7FFF) + 16383 - !ge;
-        if (likely(f80_exp_usual(exp))) {
-            u128 n = (u128)a.m << (ge ? 63 : 64);
-            u64 r, q = fp_div128(n, b.m, &r);
-            // What is left against half the divisor tells all that rounding needs.
-            u64 lo = !r ? 0 : r > b.m - r ? 3ull << 62 : r == b.m - r ? 1ull << 63 : 1;
-            return f80_round_usual(e, (a.se ^ b.se) & 0x8000u, (unsigned)exp, q, lo);
-        }
-    }
+    struct f80 r;
+    if (likely(f80_usual(e) && f80_div_try(e, a, b, &r))) return r;
     return f80_div(e, fpn_f80(a), fpn_f80(b));
 }
 
+INLINE bool f80_addsub_try(struct fenv_x *e, struct f80 x, struct f80 y, bool sub, struct f80 *r)
+{
+    if (unlikely(!f80_normal(x) || !f80_normal(y))) return false;
+    y.se ^= (u16)(sub << 15);
+    int d = (x.se & 0x7FFF) - (y.se & 0x7FFF);
+    if (d < 0 || (d == 0 && x.m < y.m)) {
+        struct f80 t = x;
+        x = y;
+        y = t;
+        d = -d;
+    }
+    u128 p = (u128)x.m << 62, q = (u128)y.m << 62; // 62 guard bits, as in fpn.c
+    if (d > 126)
+        q = 1;
+    else if (d)
+        q = q >> d | ((q & (((u128)1 << d) - 1)) != 0);
+    u128 s = (x.se ^ y.se) & 0x8000 ? p - q : p + q;
+    u64 hi = (u64)(s >> 64), lo = (u64)s;
+    unsigned n = hi ? (unsigned)__builtin_clzll(hi) : 64;
+    int exp = (x.se & 0x7FFF) + 2 - (int)n;
+    if (unlikely(!hi || !f80_exp_usual(exp))) return false;
+    s <<= n;
+    hi = (u64)(s >> 64), lo = (u64)s;
+    *r = f80_round_usual(e, x.se & 0x8000u, (unsigned)exp, hi, lo);
+    return true;
+}
 INLINE struct f80 f80_addsub_fast(struct fenv_x *e, struct f80 a, struct f80 b, bool sub)
 {
-    if (likely(f80_usual(e) && f80_normal(a) && f80_normal(b))) {
-        struct f80 x = a, y = b;
-        y.se ^= (u16)(sub << 15);
-        int d = (x.se & 0x7FFF) - (y.se & 0x7FFF);
-        if (d < 0 || (d == 0 && x.m < y.m)) {
-            struct f80 t = x;
-            x = y;
-            y = t;
-            d = -d;
-        }
-        u128 p = (u128)x.m << 62, q = (u128)y.m << 62; // 62 guard bits, as in fpn.c
-        if (d > 126)
-            q = 1;
-        else if (d)
-            q = q >> d | ((q & (((u128)1 << d) - 1)) != 0);
-        u128 s = (x.se ^ y.se) & 0x8000 ? p - q : p + q;
-        u64 hi = (u64)(s >> 64), lo = (u64)s;
-        unsigned n = hi ? (unsigned)__builtin_clzll(hi) : 64;
-        int exp = (x.se & 0x7FFF) + 2 - (int)n;
-        if (likely(hi && f80_exp_usual(exp))) {
-            s <<= n;
-            hi = (u64)(s >> 64), lo = (u64)s;
-            return f80_round_usual(e, x.se & 0x8000u, (unsigned)exp, hi, lo);
-        }
-    }
+    struct f80 r;
+    if (likely(f80_usual(e) && f80_addsub_try(e, a, b, sub, &r))) return r;
     return (sub ? f80_sub : f80_add)(e, fpn_f80(a), fpn_f80(b));
+}
+// By ModRM.reg of D8 and DC: 0 add, 1 multiply, 4 subtract, 5 reversed, 6 divide, 7 reversed.
+INLINE bool f80_arith_try(unsigned kind, struct fenv_x *e, struct f80 a, struct f80 b, struct f80 *r)
+{
+    switch (kind) {
+    case 0: return f80_addsub_try(e, a, b, false, r);
+    case 1: return f80_mul_try(e, a, b, r);
+    case 4: return f80_addsub_try(e, a, b, true, r);
+    case 5: return f80_addsub_try(e, b, a, true, r);
+    case 6: return f80_div_try(e, a, b, r);
+    default: return f80_div_try(e, b, a, r);
+    }
+}
+INLINE struct f80 f80_from_i64_fast(i64 v)
+{
+    u64 u = v < 0 ? -(u64)v : (u64)v;
+    unsigned n = u ? (unsigned)__builtin_clzll(u) : 0;
+    return u ? (struct f80){u << n, (u16)((v < 0) << 15 | (16383 + 63 - n))} : (struct f80){0, 0};
 }
 
 INLINE enum fp_rel f80_compare_fast(struct fenv_x *e, struct f80 a, struct f80 b, bool quiet)
