@@ -17,6 +17,7 @@ static u32 raised_err;
 static u64 fault_at = ~0ull; // an access of this byte raises #PF
 static u64 mem_base = MEM_AT;
 
+void cpu_update_mode(struct cpu *c) {}
 void cpu_raise(struct cpu *c, int vector)
 {
     raised = vector;
@@ -219,8 +220,9 @@ static void random_state(u8 *image)
 {
     u64 r = rnd();
     static const u8 masks[8] = {0x3F, 0x3F, 0x3F, 0x00, 0x3E, 0x3D, 0x27, 0x1F};
-    u8 mask = masks[r & 7];
-    u16 fcw = (u16)(0x40 | mask | (r >> 8 & 3) << 10 | (r >> 10 & 1 ? 3 : 2 * (r >> 11 & 1)) << 8);
+    bool usual = !(r >> 52 & 3);
+    u8 mask = usual ? FX_ALL : masks[r & 7];
+    u16 fcw = usual ? FCW_INIT : (u16)(0x40 | mask | (r >> 8 & 3) << 10 | (r >> 10 & 1 ? 3 : 2 * (r >> 11 & 1)) << 8);
     u16 fsw = (u16)((r >> 16 & mask & FX_ALL) | (r >> 24 & 0x7F) << 8); // nothing pending
     struct fpu f = {.fcw = fcw, .fsw = fsw, .tags = r >> 40 & 3 ? 0xFF : (u8)(r >> 48)};
     if (r >> 42 & 1) f.tags &= (u8) ~(1u << ((x87_top(&f) + 7) & 7)); // room for a push
@@ -307,6 +309,16 @@ static bool same_flags(const u8 *b, u64 fl, const struct host_state *h)
     return fl == (h->eflags & FL_ARITH) || (fcomi && ld16(h->image + 4) & ~ld16(h->image) & FX_IE);
 }
 
+// Every other case finds the operand in the first-level TLB, as most do in a machine.
+static void serve_by_tlb(struct cpu *c, bool on)
+{
+    struct tlb_set *t = &c->tlbs[TLBSET_KERNEL];
+    struct tlb_entry *e[2] = {tlb_slot(t->rd, mem_base), tlb_slot(t->wr, mem_base)};
+    for (int w = 0; w < 2; w++) *e[w] = (struct tlb_entry){mem_base & PAGE_MASK, (u64)(uintptr_t)mem - mem_base};
+    for (unsigned k = S_ES; k <= S_GS; k++) c->seg[k].rend = c->seg[k].wend = ~0ull;
+    c->tlb = &c->tlbs[on ? TLBSET_KERNEL : TLBSET_NONE];
+}
+
 static void one_case(struct cpu *c, u8 *code, const u8 *bytes, unsigned n, unsigned opcode)
 {
     static u8 before_mem[128], host_mem[128] __attribute__((aligned(64)));
@@ -321,6 +333,7 @@ static void one_case(struct cpu *c, u8 *code, const u8 *bytes, unsigned n, unsig
     memcpy(h.image, before, 108);
     h.eflags = fl | FL_R1 | FL_IF;
     mem_base = c->gpr[R_RDI] = (u64)(uintptr_t)host_mem;
+    serve_by_tlb(c, rnd() & 1);
     x87_env_load(c, before, true, false);
     x87_regs_load(&c->fpu, before + 28);
     c->fpu.fip = c->fpu.fdp = c->fpu.fop = 0;
