@@ -108,8 +108,8 @@ void access_store_slow(struct cpu *c, unsigned seg, u64 ea, u64 v, unsigned size
 static void probe_pages(struct cpu *c, u64 lin, unsigned n, int acc, bool system)
 {
     mmu_translate(c, lin, acc, system);
-    for (u64 at = (lin & PAGE_MASK) + PAGE_SIZE; at <= lin + n - 1; at += PAGE_SIZE)
-        mmu_translate(c, next_lin(c, at), acc, system);
+    for (unsigned at = PAGE_SIZE - (lin & 0xfff); at < n; at += PAGE_SIZE)
+        mmu_translate(c, next_lin(c, lin + at), acc, system);
 }
 
 u64 access_rmw_load_slow(struct cpu *c, unsigned seg, u64 ea, unsigned size)

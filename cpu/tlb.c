@@ -85,11 +85,13 @@ static void flush_l1(struct cpu *c, bool global)
     struct tlb2 *t = c->tlb2;
     for (u32 i = 0, n = listed(&t->local, L1_SLOTS); i < n; i++) {
         u32 k = list_at(&t->local, i);
-        if (global || !t->l1_global[k]) l1_entry(c, k)->tag = TLB_NONE;
+        if (global || !t->l1_global[k]) l1_entry(c, k)->tag = tlb_none(k);
     }
     t->local.n = 0;
-    for (u32 i = 0, n = global ? listed(&t->globals, L1_SLOTS) : 0; i < n; i++)
-        l1_entry(c, list_at(&t->globals, i))->tag = TLB_NONE;
+    for (u32 i = 0, n = global ? listed(&t->globals, L1_SLOTS) : 0; i < n; i++) {
+        u32 k = list_at(&t->globals, i);
+        l1_entry(c, k)->tag = tlb_none(k);
+    }
     if (global) t->globals.n = 0;
     if (global) t->code.n = FILLED + 1;
     for (u32 i = 0, n = listed(&t->code, 2 * ITLB); i < n; i++) {
@@ -159,9 +161,9 @@ void tlb_flush_page(struct cpu *c, u64 lin)
     }
     for (int s = 0; s < TLBSET_COUNT; s++) {
         struct tlb_entry *e = tlb_slot(c->tlbs[s].rd, lin);
-        if (e->tag == (lin & PAGE_MASK)) e->tag = TLB_NONE;
+        if (e->tag == (lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
         e = tlb_slot(c->tlbs[s].wr, lin);
-        if (e->tag == (lin & PAGE_MASK)) e->tag = TLB_NONE;
+        if (e->tag == (lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
     }
     for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
     tlb_new_generation(c, true);
@@ -177,9 +179,9 @@ void tlb_protect(struct cpu *c, u64 pa)
         for (u32 i = 0, n = listed(f, L1_SLOTS); i < n; i++) {
             u32 k = list_at(f, i);
             struct tlb_entry *e = l1_entry(c, k);
-            if (k % (2 * TLB_SIZE) >= TLB_SIZE && e->tag != TLB_NONE &&
+            if (k % (2 * TLB_SIZE) >= TLB_SIZE && e->tag != tlb_none(k) &&
                 (!host || (u8 *)(uintptr_t)(e->addend + e->tag) == host))
-                e->tag = TLB_NONE;
+                e->tag = tlb_none(k);
         }
     }
 }
@@ -263,7 +265,7 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     struct tlb2 *t = c->tlb2;
     struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
     u32 k = (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
-    if (e->tag == TLB_NONE || t->l1_global[k] != t->global) list_slot(t->global ? &t->globals : &t->local, k);
+    if (e->tag == tlb_none(k) || t->l1_global[k] != t->global) list_slot(t->global ? &t->globals : &t->local, k);
     t->l1_global[k] = t->global;
     e->tag = lin & PAGE_MASK;
     e->addend = (u64)(uintptr_t)host - lin;

@@ -359,11 +359,37 @@ static void sysenter_legacy(void)
     machine_free(m);
 }
 
+// The last page of the address space: nothing lies behind it that a probe could walk into, and an empty TLB slot does
+// not look like it.
+static void top_page(void)
+{
+    struct machine *m = machine_long("max");
+    struct cpu *c = m->c;
+    const u64 top = ~(u64)7;
+    struct rmw p;
+    volatile u64 v = 0;
+    RAISES(c, v = mem_load(c, S_DS, top, 8), EXC_PF, 0);
+    poke(m, PML4 + 511 * 8, PDPT | 7, 8);
+    poke(m, PDPT + 511 * 8, PDIR | 7, 8);
+    poke(m, PDIR + 511 * 8, 0x200087, 8);
+    poke(m, 0x3ffff8, 0x1234, 8);
+    poke(m, PDIR, 0, 8); // page 0 is not mapped
+    tlb_flush(c, true);
+    RUNS(c, (v = rmw_load(c, S_DS, top, 8, &p), rmw_store(c, &p, v + 1, 8)));
+    CHECK_EQ(peek(m, 0x3ffff8, 8), 0x1235);
+    for (unsigned k = 0; k < TLB_SIZE; k++) {
+        u64 none = tlb_none(k);
+        CHECK((none >> 12 & (TLB_SIZE - 1)) != k); // no address of slot k
+        CHECK(none & 0xfff);                       // no page
+    }
+    machine_free(m);
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(real_mode_keeps_limit), TEST(data_load_checks),   TEST(limits),           TEST(inspection),
-        TEST(system_segments),       TEST(long_mode_segments), TEST(far_direct),       TEST(call_gate),
-        TEST(call_gate64),           TEST(fast_calls_amd),     TEST(fast_calls_intel), TEST(sysenter_legacy)};
+        TEST(top_page),        TEST(real_mode_keeps_limit), TEST(data_load_checks), TEST(limits),    TEST(inspection),
+        TEST(system_segments), TEST(long_mode_segments),    TEST(far_direct),       TEST(call_gate), TEST(call_gate64),
+        TEST(fast_calls_amd),  TEST(fast_calls_intel),      TEST(sysenter_legacy)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }

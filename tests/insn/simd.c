@@ -273,7 +273,7 @@ static void guest_init(void)
     page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
     simd_test_code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int s = 0; s < TLBSET_COUNT; s++)
-        for (unsigned n = 0; n < TLB_SIZE; n++) guest->tlbs[s].rd[n].tag = guest->tlbs[s].wr[n].tag = TLB_NONE;
+        for (unsigned n = 0; n < TLB_SIZE; n++) guest->tlbs[s].rd[n].tag = guest->tlbs[s].wr[n].tag = tlb_none(n);
     guest->tlb = &guest->tlbs[TLBSET_USER];
     // The guest's linear addresses are the host's.
     *tlb_slot(guest->tlb->rd, (uintptr_t)page) = *tlb_slot(guest->tlb->wr, (uintptr_t)page) =
