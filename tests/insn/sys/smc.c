@@ -21,6 +21,7 @@ static void *load_at(void *to, const u8 *from, const u8 *end)
 
 // ---- own code
 
+CODE(nothing, "nop");
 CODE(next_insn, "movb $0x5a,1f+1(%rip)\n1: mov $0,%bl");
 CODE(next_next, "movb $0x5a,1f+1(%rip)\n nop\n inc %ecx\n add $3,%edx\n1: mov $0,%bl");
 CODE(
@@ -235,9 +236,11 @@ static void pages(void)
         EQ("result", ev.r.bx, 4);
     }
     test("an instruction that straddles two pages", sec);
+    static u8 fresh[18][4096] PAGE_ALIGNED; // where no code was before
+    unsigned used = 0;
     for (unsigned off = 1; off < 5; off++) {
-        u8 *f = page[2] - off;
         for (unsigned b = 1; b < 5; b++) {
+            u8 *f = fresh[++used] - off;
             LOAD_AT(f, fn);
             struct regs r = ring(0, LOAD(call_patch_call));
             LOAD_AT(f, fn);
@@ -294,6 +297,108 @@ static void pages(void)
         EQ("then", ev.r.bx, 2);
         EQ("RSP", ev.r.sp, r.sp);
     }
+}
+
+// ---- blocks: long ones, chained ones, one place seen in several ways, what else may come between
+
+CODE(straight, "movb $0x77,1f+1(%rip)\n .rept 3000\n nop\n .endr\n1: mov $0,%bl");
+// Two pages that jump to each other directly, each patching the other; in place.
+CODE(chain,
+     ".balign 4096\n xor %edx,%edx\n mov $1000,%ecx\n1: mov %ecx,2f+1(%rip)\n add $0,%edx\n jmp 2f\n"
+     ".balign 4096\n2: mov $0,%ebx\n add %rbx,%rdx\n incb 1b+8(%rip)\n decb 1b+8(%rip)\n dec %ecx\n jnz 1b\n nop");
+CODE(then_fault, "1: movb $0x77,1b+6(%rip)\n nop\n nop\n.globl then_fault_at\nthen_fault_at: mov (%rsi),%ebx");
+CODE(fxsave_over, "call *%rsi\n mov %ebx,%ebp\n movq %rax,%xmm0\n fxsave (%rdi)\n call *%rsi");
+CODE(call_twice, "call *%rsi");
+CODE16(where16, "call 1f\n1: pop %dx");
+CODE32(where32, "call 1f\n1: pop %edx");
+extern u8 then_fault_at[];
+
+static void blocks(void)
+{
+    struct regs r;
+    test("the end of 3000 instructions without a jump", sec);
+    for (unsigned round = 0; round < 3; round++) {
+        r = ring(3, LOAD(straight));
+        run(&r);
+        ends();
+        EQ("result", ev.r.bx & 0xff, 0x77);
+    }
+    test("two pages that jump to and patch each other", sec);
+    for (unsigned round = 0; round < 3; round++) {
+        r = ring(3, (void *)(((ul)chain + 4095) & ~4095ul));
+        run(&r);
+        ends();
+        EQ("sum", ev.r.dx, 500500);
+    }
+    test("a fault behind a store to its own block", "vol. 3 6.6");
+    for (unsigned round = 0; round < 3; round++) {
+        r = ring(3, LOAD(then_fault));
+        r.si = 0x8000000000;
+        r.bx = 0x1234;
+        run(&r);
+        event_is(PF, 4, page[0] + (then_fault_at - then_fault));
+        EQ("RBX", ev.r.bx, 0x1234);
+    }
+    test("stepped, each instruction", "vol. 3 17.3.1.4");
+    for (unsigned round = 0; round < 2; round++) {
+        r = ring(3, LOAD(next_next));
+        r.flags |= F_TF;
+        for (unsigned i = 0; i < 6; i++) {
+            run(&r);
+            if (ev.vec != DB) break;
+            event_is(DB, NO_ERR, NULL);
+            r = ev.r;
+        }
+        ends();
+        EQ("result", ev.r.bx & 0xff, 0x5a);
+    }
+    wdr6(0xffff0ff0);
+    test("by FXSAVE", sec);
+    wcr4(rcr4() | CR4_OSFXSR);
+    for (unsigned round = 0; round < 3; round++) {
+        r = ring(3, LOAD(fxsave_over));
+        r.di = (ul)page[1] + 1024;
+        r.si = (ul)LOAD_AT(page[1] + 1024 + 160, fn); // XMM0's place
+        r.ax = 0xc300000077bb;                        // MOV EBX,77h; RET
+        run(&r);
+        ends();
+        EQ("first", ev.r.bp, 1);
+        EQ("then", ev.r.bx, 0x77);
+    }
+    test("by the frame of an interrupt", "vol. 3 6.14.2");
+    u64 rsp0 = tss.rsp[0];
+    for (unsigned round = 0; round < 3; round++) {
+        struct regs f = ring(0, LOAD(call_twice));
+        f.si = (ul)LOAD_AT(page[1] + 1024, fn);
+        run(&f);
+        ends();
+        EQ("before", ev.r.bx, 1);
+        tss.rsp[0] = (ul)page[1] + 1024 + 16;
+        r = ring(3, nothing);
+        r.sp = 0xc377b3; // the word that is pushed there: MOV BL,77h; RET
+        run(&r);
+        ends();
+        tss.rsp[0] = rsp0;
+        run(&f);
+        ends();
+        EQ("after", ev.r.bx & 0xff, 0x77);
+    }
+    test("one place under several bases of CS", "vol. 3 3.4.2");
+    static const u32 bases[] = {0, LOW, LOW - 0x100, 0x8000};
+    for (unsigned k = 0; k < 2; k++) {
+        load_at((void *)LOW, k ? where32 : where16, k ? where32_end : where16_end);
+        for (unsigned i = 0; i < 8; i++) {
+            u32 base = bases[i & 3];
+            set_desc(T, descriptor(base, 0xfffff, k ? A_CODE3 : 0x80fb));
+            r = ring(3, (void *)(ul)(LOW - base));
+            r.cs = T | 3;
+            r.dx = 0;
+            run(&r);
+            ends();
+            EQ("return address", ev.r.dx, LOW - base + (k ? 5 : 3));
+        }
+    }
+    set_desc(T, 0);
 }
 
 // ---- translations
@@ -405,6 +510,27 @@ static void translations(void)
             ends();
             EQ("then", ev.r.bx, straddle ? 0x40000002 : 2);
         }
+    }
+    test("a store to code that faults on the next page changes nothing", "vol. 3 6.6");
+    for (unsigned round = 0; round < 3; round++) {
+        u8 *f = LOAD_AT(page[1] + 4096 - 9, returns_1); // MOV, NOP, INT: 8 bytes
+        pt[1] = (ul)page[1] | 7;
+        pt[2] = 0;
+        invlpg(MAP + 4096);
+        invlpg(MAP + 8192);
+        struct regs g = ring(3, (void *)(MAP + 8192 - 9));
+        run(&g);
+        ends();
+        r = ring(3, LOAD(store_off));
+        r.di = MAP + 8192 - 4;
+        r.si = (ul)f;
+        run(&r);
+        event_is(PF, 6, page[0]);
+        EQ("CR2", ev.cr2, MAP + 8192);
+        EQ("unchanged", memcmp(f, returns_1, 8), 0);
+        run(&g);
+        ends();
+        EQ("result", ev.r.bx, 1);
     }
     test("a page of code made absent", "vol. 3 4.10.4");
     LOAD_AT(page[1], returns_1);
@@ -564,6 +690,7 @@ void test_main(void)
     own(3);
     narrow();
     pages();
+    blocks();
     translations();
     devices();
     processors();
