@@ -84,6 +84,18 @@ static u64 get_x87(const struct fpu *f, unsigned n)
     }
 }
 
+// At any privilege level, unlike sys_read_cr().
+static u64 get_cr(const struct cpu *c, unsigned n)
+{
+    switch (n) {
+    case 0: return c->cr0;
+    case 2: return c->cr2;
+    case 3: return c->cr3;
+    case 4: return c->cr4;
+    default: return c->pins.get_tpr ? c->pins.get_tpr(c->pins.owner, c->index) : 0;
+    }
+}
+
 static u64 get_word(struct cpu *c, const struct gdb_view *v, const struct reg *r)
 {
     u64 x = 0;
@@ -100,7 +112,7 @@ static u64 get_word(struct cpu *c, const struct gdb_view *v, const struct reg *r
     case LIMIT: return c->seg[r->n].limit;
     case TABLE: return r->n ? c->idt_base : c->gdt_base;
     case TABLE_LIMIT: return r->n ? c->idt_limit : c->gdt_limit;
-    case CR: return sys_read_cr(c, r->n);
+    case CR: return get_cr(c, r->n);
     case DR: return c->dr[r->n];
     case MSR: msr_read(c, r->n, &x); return x;
     }

@@ -81,6 +81,7 @@ static bool sync_points(struct gdb *g)
             if (p->id) debug_delete(p->id);
             continue;
         }
+        if (p->id && !debug_find(p->id)) p->id = 0; // the monitor's `delete`
         if (!p->id) ok &= add(g, p);
         g->points[n++] = *p;
     }
