@@ -241,7 +241,7 @@ void chr_close_all(void)
 void chr_info(struct buf *out)
 {
     for (struct chr *r = all; r; r = r->next)
-        buf_printf(out, "%s: %s%s, %u bytes waiting for the host, %u for the guest\n", r->label, r->spec,
+        buf_printf(out, "%s: filename=%s%s, %u bytes waiting for the host, %u for the guest\n", r->label, r->spec,
                    r->in.fd < 0 && r->out.fd < 0 && r->listener.fd >= 0 ? " (nobody connected)" : "", r->outlen,
                    r->inlen - r->inpos);
 }

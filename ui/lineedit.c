@@ -130,6 +130,8 @@ void offers_add(struct offers *o, const char *word)
 {
     size_t typed = strlen(o->line + o->from), k = 0;
     if (strncmp(word, o->line + o->from, typed)) return;
+    for (const char *p = (const char *)o->list.data, *end = p + o->list.len; p < end; p += strlen(p) + 1)
+        if (!strcmp(p, word)) return;
     if (!o->common) {
         o->common = xstrdup(word);
     } else {

@@ -8,6 +8,8 @@
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "cpu/mmu.h"
+#include "hw/chip/i8259.h"
+#include "hw/chip/ioapic.h"
 #include "hw/storage/i82077.h"
 #include "mem/base/bits.h"
 #include "ui/chr.h"
@@ -165,6 +167,43 @@ void info_jit(struct mon_call *a)
     struct cpu *c = mon_the_cpu();
     buf_printf(out, "engine %s\n", c->engine->name);
     if (c->engine->info) c->engine->info(c, out);
+}
+
+static void one_irq(struct buf *out, const char *name, const u64 *n, unsigned lines)
+{
+    buf_printf(out, "IRQ statistics for %s:\n", name);
+    for (unsigned i = 0; i < lines; i++)
+        if (n[i]) buf_printf(out, "%2u: %llu\n", i, (unsigned long long)n[i]);
+}
+void info_irq(struct mon_call *a)
+{
+    if (vm.pc->ioapic) one_irq(a->out, "ioapic", ioapic_raised(vm.pc->ioapic), IOAPIC_PINS);
+    one_irq(a->out, "isa-i8259", i8259_raised(vm.pc->pic), 16);
+}
+
+// Of the chosen processor, of the one with an APIC's number, or of all.
+void info_lapic(struct mon_call *a)
+{
+    struct part *p = parts_find(&vm.pc->m.bus.parts, "lapic");
+    u64 n = mon_the_cpu()->index;
+    struct buf all = {0};
+    char head[64];
+    bool every = a->argc && !strcmp(a->argv[0], "all");
+    if (!p) {
+        mon_fail(a, "info lapic: there is no local APIC");
+        return;
+    }
+    if (a->argc && !every && !mon_number(a, "APIC number", a->argv[0], &n)) return;
+    if (n >= vm.pc->m.ncpus) {
+        mon_fail(a, "info lapic: there are 0 to %u", vm.pc->m.ncpus - 1);
+        return;
+    }
+    p->ops->info(p->self, &all);
+    snprintf(head, sizeof head, "dumping local APIC state for CPU %u ", (unsigned)n);
+    const char *from = every ? buf_text(&all) : strstr(buf_text(&all), head);
+    const char *end = from && !every ? strstr(from + 1, "dumping local APIC state") : NULL;
+    if (from) buf_add(a->out, from, end ? (size_t)(end - from) : strlen(from));
+    buf_free(&all);
 }
 
 void info_chardev(struct mon_call *a) { chr_info(a->out); }

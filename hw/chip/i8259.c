@@ -26,6 +26,7 @@ struct i8259 {
     struct bus *bus;
     struct pic pic[2]; // master, slave
     struct irq intr;
+    u64 raised[16]; // for people only: no part of the state
 };
 enum { CASCADE = 2 };
 static const u8 elcr_mask[2] = {0xf8, 0xde}; // IRQ0–2, 8 and 13 are always edge
@@ -76,10 +77,12 @@ static void line_set(void *self, int n, int level)
     u8 m = 1 << (n & 7);
     if (!(c->line & m) == !level) return;
     c->line ^= m;
-    if (level)
+    if (level) {
         c->latch |= m;
-    else
+        p->raised[n]++;
+    } else {
         c->latch &= ~m;
+    }
     update(p);
 }
 
@@ -88,6 +91,8 @@ struct irq i8259_line(struct i8259 *p, unsigned n)
     if (n > 15 || n == CASCADE) return (struct irq){0};
     return (struct irq){line_set, p, (int)n};
 }
+
+const u64 *i8259_raised(const struct i8259 *p) { return p->raised; }
 
 // What INTA does to one chip. Returns the level, 7 without ISR bit if the request is gone.
 static unsigned acknowledge(struct i8259 *p, unsigned who)

@@ -24,6 +24,7 @@ struct ioapic {
     u8 select;
     u32 line; // pin levels
     u64 rte[IOAPIC_PINS];
+    u64 raised[IOAPIC_PINS]; // for people only: no part of the state
 };
 
 static unsigned rte_mode(u64 e) { return bits(e, 10, 8); }
@@ -53,6 +54,7 @@ static void line_set(void *self, int pin, int level)
     if (!(p->line & m) == !level) return;
     p->line ^= m;
     if (!level) return;
+    p->raised[pin]++;
     if (rte_level(p->rte[pin]))
         service(p, pin);
     else if (!(p->rte[pin] & RTE_MASK))
@@ -122,6 +124,8 @@ static void mmio_write(void *self, u64 off, u64 val, unsigned size)
     }
 }
 
+const u64 *ioapic_raised(const struct ioapic *p) { return p->raised; }
+
 static void reset(void *self)
 {
     struct ioapic *p = self;
@@ -143,18 +147,30 @@ static void state(struct state *s, void *self)
     for (unsigned i = 0; i < IOAPIC_PINS; i++) p->rte[i] &= RTE_WRITE | RTE_IRR;
 }
 
+static void info_pins(struct buf *out, const char *name, u32 set)
+{
+    buf_printf(out, "  %-8s", name);
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        if (bit(set, i)) buf_printf(out, " %u", i);
+    buf_printf(out, "%s\n", set ? "" : " (none)");
+}
+
+// QEMU's layout.
 static void info(void *self, struct buf *out)
 {
     static const char *const modes[8] = {"fixed", "lowest", "SMI", "...", "NMI", "INIT", "...", "extINT"};
+    u32 irr = 0;
     struct ioapic *p = self;
     buf_printf(out, "ioapic0: ver=0x20 id=0x%02x sel=0x%02x\n", p->id, p->select);
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
         u64 e = p->rte[i];
-        buf_printf(out, "  pin %-2u 0x%016llx dest=%02x vec=%-3u active-%s %-5s %-6s %s%s%s%s\n", i,
-                   (unsigned long long)e, (unsigned)(e >> 56), (u8)e, bit(e, 13) ? "lo" : "hi",
-                   e & RTE_LEVEL ? "level" : "edge", modes[rte_mode(e)], bit(e, 11) ? "logical" : "physical",
-                   e & RTE_MASK ? " masked" : "", e & RTE_IRR ? " remote-irr" : "", bit(p->line, i) ? " asserted" : "");
+        irr |= (e & RTE_IRR ? 1u : 0) << i;
+        buf_printf(out, "  pin %-2u 0x%016llx dest=%X vec=%-3u active-%s %-5s %-6s %-6s %s\n", i, (unsigned long long)e,
+                   (unsigned)(e >> 56), (u8)e, bit(e, 13) ? "lo" : "hi", e & RTE_LEVEL ? "level" : "edge",
+                   e & RTE_MASK ? "masked" : "", modes[rte_mode(e)], bit(e, 11) ? "logical" : "physical");
     }
+    info_pins(out, "IRR", p->line);
+    info_pins(out, "Remote IRR", irr);
 }
 
 static const struct io_ops mmio_ops = {mmio_read, mmio_write, .sizes = 4, .narrow_write = true};

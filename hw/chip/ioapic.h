@@ -8,4 +8,5 @@
 struct ioapic;
 struct ioapic *ioapic_new(struct bus *b, u64 base, u8 id, struct apic_bus to);
 struct irq ioapic_line(struct ioapic *p, unsigned pin);
-void ioapic_eoi(struct ioapic *p, u8 vector); // EOI broadcast by a local APIC
+const u64 *ioapic_raised(const struct ioapic *p); // how often each pin has risen, for statistics
+void ioapic_eoi(struct ioapic *p, u8 vector);     // EOI broadcast by a local APIC

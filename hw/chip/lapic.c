@@ -754,39 +754,63 @@ static void state(struct state *s, void *self)
     bus_region_set(p->bus, p->page, page & BASE_ADDR, true);
 }
 
-static void info_bits(struct buf *out, const char *name, const u32 v[8])
+// QEMU's layouts, with the registers that it does not show at the end.
+static void info_bits(struct buf *out, const char *name, const u32 v[8], const u32 *levels)
 {
     buf_printf(out, "%s\t", name);
     bool any = false;
     for (int i = 0; i < 256; i++)
-        if (has(v, i)) buf_printf(out, " %d", i), any = true;
+        if (has(v, i)) buf_printf(out, " %d%s", i, levels && has(levels, i) ? " (level)" : ""), any = true;
     buf_printf(out, "%s\n", any ? "" : " (none)");
+}
+
+static void info_lvt(struct buf *out, const char *name, u32 l, bool timer)
+{
+    static const char *const modes[8] = {"Fixed", "...", "SMI", "...", "NMI", "INIT", "...", "ExtINT"};
+    static const char *const timers[4] = {"one-shot", "periodic", "tsc-deadline", "..."};
+    buf_printf(out, "%s\t 0x%08x active-%s %-5s %-6s %-7s %-12s %-6s", name, l, bit(l, 13) ? "lo" : "hi",
+               l & LVT_LEVEL ? "level" : "edge", l & LVT_MASK ? "masked" : "", bit(l, 12) ? "pending" : "",
+               timer ? timers[bits(l, 18, 17)] : "", modes[timer ? 0 : bits(l, 10, 8)]);
+    if (timer || bits(l, 10, 8) != 4)
+        buf_printf(out, " (vec %u)\n", l & 0xff);
+    else
+        buf_printf(out, "\n");
+}
+
+static void info_icr(struct buf *out, const struct lapic *a)
+{
+    static const char *const shorthands[4] = {"no-shorthand", "self", "all-self", "all"};
+    u32 l = (u32)a->icr, dest = x2(a) ? (u32)(a->icr >> 32) : (u32)(a->icr >> 56);
+    buf_printf(out, "ICR\t 0x%08x %s %s %s %s\n", l, bit(l, 11) ? "logical" : "physical", bit(l, 15) ? "level" : "edge",
+               bit(l, 14) ? "assert" : "de-assert", shorthands[bits(l, 19, 18)]);
+    buf_printf(out, "ICR2\t 0x%08x", (u32)(a->icr >> 32));
+    if (!bits(l, 19, 18)) buf_printf(out, bit(l, 11) ? " mask %x" : " cpu %u (APIC ID)", dest);
+    buf_printf(out, "\n");
 }
 
 static void info(void *self, struct buf *out)
 {
-    static const char *const names[LVT_COUNT] = {"LVTT", "LVTTHMR", "LVTPC", "LVT0", "LVT1", "LVTERR"};
-    static const char *const modes[8] = {"Fixed", "Lowest", "SMI", "...", "NMI", "INIT", "...", "ExtINT"};
+    static const struct {
+        const char *name;
+        int n;
+    } lvts[LVT_COUNT] = {{"LVT0", 3}, {"LVT1", 4}, {"LVTPC", 2}, {"LVTERR", 5}, {"LVTTHMR", 1}, {"LVTT", 0}};
     struct lapics *p = self;
     for (unsigned i = 0; i < p->n; i++) {
         struct lapic *a = &p->v[i];
-        buf_printf(out, "dumping local APIC state for CPU %u\n\n", i);
-        for (int k = 0; k < LVT_COUNT; k++) {
-            u32 l = a->lvt[k];
-            buf_printf(out, "%s\t 0x%08x %-6s %s%s (vec %u)\n", names[k], l, k ? modes[bits(l, 10, 8)] : "Fixed",
-                       l & LVT_LEVEL ? "level" : "edge", l & LVT_MASK ? " masked" : "", l & 0xff);
-        }
-        buf_printf(out, "Timer\t mode %u unit %llu ns initial_count = %u current_count = %u deadline = %llu\n",
-                   timer_mode(a), (unsigned long long)timer_unit(a), a->initial, timer_current(a),
+        unsigned shift = (bits(a->divide, 1, 0) | bit(a->divide, 3) << 2) + 1;
+        buf_printf(out, "dumping local APIC state for CPU %u \n\n", i);
+        for (int k = 0; k < LVT_COUNT; k++) info_lvt(out, lvts[k].name, a->lvt[lvts[k].n], lvts[k].n == 0);
+        buf_printf(out, "Timer\t DCR=0x%x (divide by %u) initial_count = %u current_count = %u\n", a->divide,
+                   shift == 8 ? 1 : 1u << shift, a->initial, timer_current(a));
+        buf_printf(out, "SPIV\t 0x%08x APIC %s, focus=%s, spurious vec %u\n", a->svr,
+                   soft_enabled(a) ? "enabled" : "disabled", bit(a->svr, 9) ? "off" : "on", a->svr & 0xff);
+        info_icr(out, a);
+        buf_printf(out, "ESR\t 0x%08x\n", a->esr);
+        info_bits(out, "ISR", a->isr, a->tmr);
+        info_bits(out, "IRR", a->irr, a->tmr);
+        buf_printf(out, "\nTPR 0x%02x DFR 0x%08x LDR 0x%08x PPR 0x%02x\n", a->tpr, a->dfr, ldr_of(a), ppr(a));
+        buf_printf(out, "BASE 0x%llx ID 0x%08x deadline = %llu\n\n", (unsigned long long)a->base, id_of(a),
                    (unsigned long long)a->deadline);
-        buf_printf(out, "BASE\t 0x%llx ID 0x%08x LDR 0x%08x DFR 0x%08x\n", (unsigned long long)a->base, id_of(a),
-                   ldr_of(a), a->dfr);
-        buf_printf(out, "SPIV\t 0x%08x APIC %s\n", a->svr, soft_enabled(a) ? "enabled" : "disabled");
-        buf_printf(out, "ICR\t 0x%016llx\nESR\t 0x%08x\n", (unsigned long long)a->icr, a->esr);
-        info_bits(out, "ISR", a->isr);
-        info_bits(out, "IRR", a->irr);
-        info_bits(out, "TMR", a->tmr);
-        buf_printf(out, "TPR\t 0x%02x PPR 0x%02x\n\n", a->tpr, ppr(a));
     }
 }
 

@@ -269,18 +269,53 @@ static void info_bar(struct buf *out, const struct pci_dev *d, int n)
     else
         buf_printf(out, "      BAR%d: %s (not mapped).\n", n, kind);
 }
+static const char *class_name(u16 c)
+{
+    static const struct {
+        u16 class_;
+        const char *name;
+    } names[] = {{0x0100, "SCSI controller"},
+                 {0x0101, "IDE controller"},
+                 {0x0106, "SATA controller"},
+                 {0x0180, "Storage controller"},
+                 {0x0200, "Ethernet controller"},
+                 {0x0300, "VGA controller"},
+                 {0x0380, "Display controller"},
+                 {0x0401, "Audio controller"},
+                 {0x0600, "Host bridge"},
+                 {0x0601, "ISA bridge"},
+                 {0x0604, "PCI bridge"},
+                 {0x0680, "Bridge"},
+                 {0x0780, "Communication controller"},
+                 {0x0c03, "USB controller"},
+                 {0x0c05, "SMBus"}};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].class_ == c) return names[i].name;
+    return NULL;
+}
+
+// QEMU's layout.
 static void pci_info(void *self, struct buf *out)
 {
     struct pci_bus *p = self;
     for (int i = 0; i < 256; i++) {
         const struct pci_dev *d = p->dev[i];
         if (!d) continue;
-        buf_printf(out, "  Bus  0, device %3d, function %d:\n    Class %04x: PCI device %04x:%04x (%s)\n", i >> 3,
-                   i & 7, ld16(d->cfg + PCI_CLASS + 1), ld16(d->cfg), ld16(d->cfg + 2), d->name);
+        u16 class_ = ld16(d->cfg + PCI_CLASS + 1);
+        buf_printf(out, "  Bus  0, device %3d, function %d:\n    ", i >> 3, i & 7);
+        if (class_name(class_))
+            buf_printf(out, "%s", class_name(class_));
+        else
+            buf_printf(out, "Class %04x", class_);
+        buf_printf(out, ": PCI device %04x:%04x\n", ld16(d->cfg), ld16(d->cfg + 2));
+        if (ld32(d->cfg + PCI_SUBVENDOR))
+            buf_printf(out, "      PCI subsystem %04x:%04x\n", ld16(d->cfg + PCI_SUBVENDOR),
+                       ld16(d->cfg + PCI_SUBDEVICE));
         if (d->cfg[PCI_INT_PIN])
             buf_printf(out, "      IRQ %d, pin %c\n", d->cfg[PCI_INT_LINE], 'A' + d->cfg[PCI_INT_PIN] - 1);
         for (int n = 0; n < 7; n++)
             if (d->bar[n].region) info_bar(out, d, n);
+        buf_printf(out, "      id \"%s\"\n", d->name);
     }
 }
 static const struct part_ops pci_ops = {.reset = pci_reset, .state = pci_state, .info = pci_info, .free = free};
