@@ -142,7 +142,7 @@ static void push_return(struct cpu *c, struct frame *f, const struct event *e)
 {
     frame_push(f, e->flags);
     frame_push(f, c->seg[S_CS].sel);
-    frame_push(f, c->gpr[R_RIP]);
+    frame_push(f, cpu_code64(c) ? c->gpr[R_RIP] : (u32)c->gpr[R_RIP]);
     if (e->has_err) frame_push(f, e->err);
 }
 

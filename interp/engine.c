@@ -268,6 +268,7 @@ INLINE u64 at_of(const struct cpu *c, u64 rip) { return c->seg[S_CS].base + rip;
 // The block at lin; NULL if its code cannot be kept.
 static NOINLINE struct iblock *lookup(struct cpu *c, u64 rip, struct jump *j)
 {
+    if (!cpu_code64(c) && rip >> 32) return NULL; // over the end of 4 GB: run_alone() knows
     u64 lin = code_linear(c, rip);
     struct engine *e = c->engine_data;
     u32 mode = c->mode & KEY_MODE;
@@ -314,6 +315,7 @@ static void run_alone(struct cpu *c)
     struct engine *e = c->engine_data;
     struct iblock *t = e->alone;
     u64 rip = c->gpr[R_RIP];
+    if (!cpu_code64(c)) rip = (u32)rip; // code that ran over the end of 4 GB goes on at 0
     interp_fetch(c, rip, t->insn);
     t->insn[1].exec = interp_stop;
     t->n = 1;

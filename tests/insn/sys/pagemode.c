@@ -139,7 +139,6 @@ static bool has_nx(void)
     cpuid(0x80000001, 0, id);
     return id[3] >> 20 & 1;
 }
-enum { EFER = 0xc0000080, NXE = 1 << 11 };
 
 static u64 pdpt2[4] __attribute__((aligned(32)));
 static void wide(void)

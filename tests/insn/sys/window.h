@@ -6,6 +6,7 @@
 // The pages under test: linear addresses from 1 GB on, their table's entry of its own, frames in the image.
 enum { WINDOW = 0x40000000, PAGES = 4, BIG = 0x40400000 }; // BIG: for large pages
 #define E_NX (1ull << 63)
+enum { EFER = 0xc0000080, NXE = 1 << 11 };
 static u8 frame[PAGES][4096] PAGE_ALIGNED;
 static u32 wtab32[1024] PAGE_ALIGNED;
 static u64 wtab64[512] PAGE_ALIGNED, pd64[2][512] PAGE_ALIGNED, pdpt[4] __attribute__((aligned(32)));
