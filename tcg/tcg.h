@@ -42,7 +42,8 @@ enum {               // tb_rec.resume_flags: what exec.c does before it goes on 
     RESUME_AND = 8,  // CC_LOGIC: CC_AND's operands
     // and why the exit is there, for the statistics; neither: the instruction has no translation
     WHY_MEMORY = 16,
-    WHY_JUMP = 32
+    WHY_JUMP = 32,
+    RESUME_RAW = 128 // the instruction changes no flags but CF and OF: the record's parts in memory as they were
 };
 INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }
 // Brings the record into cpu/flags.h's form: whenever C runs.
@@ -54,8 +55,8 @@ INLINE void tcg_flags_normal(struct cpu *c)
     c->cc_src = tcg_cut(c->cc_src, op);
     c->cc_op = (op < CC_AND ? CC_SUB : CC_LOGIC) | (op & 3) | over;
 }
-// Completes the record from what an exit says is still in registers, then normalises it.
-INLINE void tcg_flags_from_exit(struct cpu *c, u16 cc_op, u8 dst, u8 src, i32 imm)
+// Completes the record from what an exit says is still in registers.
+INLINE void tcg_flags_complete(struct cpu *c, u16 cc_op, u8 dst, u8 src, i32 imm)
 {
     if (cc_op != 0xffff) {
         c->cc_op = cc_op;
@@ -65,7 +66,6 @@ INLINE void tcg_flags_from_exit(struct cpu *c, u16 cc_op, u8 dst, u8 src, i32 im
         else if (src != CC_IN_MEMORY)
             c->cc_src = tcg_cut(c->gpr[src & 15], cc_op);
     }
-    tcg_flags_normal(c);
 }
 struct tb_rec {
     u8 kind, insn;

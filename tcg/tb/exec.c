@@ -251,8 +251,14 @@ static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, const s
     e->link_base = c->code_base;
 }
 
-// What the record is missing on the way back: the emitter left it in registers.
-static u32 flags_to_resume(struct cpu *c, unsigned resume)
+// The record as the emitter knows it where translated code was left.
+struct raw_flags {
+    u32 op;
+    u64 dst, src;
+};
+
+// Makes true what the emitter believes about the record at `resume`.
+static u32 flags_to_resume(struct cpu *c, unsigned resume, const struct raw_flags *raw)
 {
     u32 fl = ~0u;
     if (resume & (RESUME_HOST | RESUME_OVER)) fl = flags_arith(c);
@@ -260,7 +266,11 @@ static u32 flags_to_resume(struct cpu *c, unsigned resume)
         c->cc_cf = fl & FL_CF ? 1 : 0;
         c->cc_of = fl & FL_OF ? 1 : 0;
     }
-    if ((resume & RESUME_CMP) && (c->cc_op & 0xfc) == CC_SUB) {
+    if (resume & RESUME_RAW) {
+        c->cc_op = raw->op;
+        c->cc_dst = raw->dst;
+        c->cc_src = raw->src;
+    } else if ((resume & RESUME_CMP) && (c->cc_op & 0xfc) == CC_SUB) {
         c->cc_dst = tcg_cut(c->cc_dst + c->cc_src, c->cc_op);
         c->cc_op += CC_CMP - CC_SUB;
     } else if ((resume & RESUME_AND) && (c->cc_op & 0xfc) == CC_LOGIC) {
@@ -283,7 +293,9 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
         const struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
         t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
-        tcg_flags_from_exit(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
+        tcg_flags_complete(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
+        struct raw_flags raw = {c->cc_op, c->cc_dst, c->cc_src};
+        tcg_flags_normal(c);
         if (r->kind == REC_BUDGET) {
             c->icount += (u64)(given - c->left - (t->dead ? 0 : t->n));
             c->gpr[R_RIP] = c->code_base + (t->pa & 0xfff);
@@ -300,7 +312,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
         given = (i64)(c->icount_limit - c->icount);
         c->left = given - (t->n - r->insn - 1);
         if (unlikely(c->left < 0)) return;
-        flags = flags_to_resume(c, r->resume_flags);
+        flags = flags_to_resume(c, r->resume_flags, &raw);
         at = k->rx + t->code + r->resume;
     }
 }

@@ -88,6 +88,14 @@ static bool host_flags_used(const struct em *m)
     return false;
 }
 
+// By the guest instruction that the current operation ends.
+static u16 flags_written(const struct em *m)
+{
+    u16 fl = 0;
+    for (u32 i = m->i + 1; i-- > 0 && m->e->ir.op[i].insn == m->op->insn;) fl |= ir_facts[m->e->ir.op[i].op].writes;
+    return fl;
+}
+
 void insn_done(struct em *m)
 {
     bool ends = ir_facts[m->op->op].props & IR_END;
@@ -97,8 +105,10 @@ void insn_done(struct em *m)
         unsigned form = f->op & 0xfc;
         if (host_flags_used(m)) how |= RESUME_HOST;
         if (f->known && (f->op & CC_OVER)) how |= RESUME_OVER;
-        if (f->known && f->insn == m->op->insn && form == CC_CMP) how |= RESUME_CMP;
-        if (f->known && f->insn == m->op->insn && form == CC_AND) how |= RESUME_AND;
+        u16 writes = flags_written(m);
+        if (!writes || (f->known && !(writes & ~IR_FL_CFOF))) how |= RESUME_RAW;
+        if (f->known && form == CC_CMP) how |= RESUME_CMP;
+        if (f->known && form == CC_AND) how |= RESUME_AND;
     }
     for (u32 k = m->first_rec; k < m->out->nrec; k++) {
         struct tb_rec *r = &m->out->rec[k];
