@@ -220,9 +220,9 @@ static void timer(void)
     irq_reset();
     apic_write(DIVIDE, 0xb);
     apic_write(LVT_TIMER, ONCE | 0x41);
-    apic_write(INITIAL, 20000000);
+    apic_write(INITIAL, 0xfffffff0);
     u32 c = apic(CURRENT);
-    EQ("counts down", c <= 20000000 && c > 0, 1);
+    EQ("counts down", c <= 0xfffffff0 && c > 0, 1);
     EQ("goes on", apic(CURRENT) <= c, 1);
     apic_write(INITIAL, 100000);
     EQ("a write starts it anew", apic(CURRENT) <= 100000, 1);
@@ -266,12 +266,13 @@ static void timer(void)
         apic_write(DIVIDE, divide[i]);
         EQ("keeps its bits", apic(DIVIDE), divide[i]);
     }
-    u32 went[2];
-    for (unsigned i = 0; i < 2; i++) {
-        apic_write(DIVIDE, i ? 10 : 0xb);
+    u32 went[2] = {-1u, -1u}; // the least of some: the host may be busy
+    for (unsigned i = 0; i < 16; i++) {
+        apic_write(DIVIDE, i & 1 ? 10 : 0xb);
         apic_write(INITIAL, 0xffffffff);
-        for (unsigned k = 0; k < 2000; k++) inb(0x80);
-        went[i] = 0xffffffff - apic(CURRENT);
+        for (unsigned k = 0; k < 500; k++) inb(0x80);
+        u32 n = 0xffffffff - apic(CURRENT);
+        if (n < went[i & 1]) went[i & 1] = n;
         apic_write(INITIAL, 0);
     }
     EQ("128 is much slower than 1", went[1] < went[0] / 8, 1);
