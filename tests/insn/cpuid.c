@@ -287,7 +287,7 @@ static void reset_state(void)
     cpu_init_signal(c);
     CHECK_EQ(c->gpr[R_RIP], 0xfff0);
     CHECK_EQ(c->seg[S_CS].base, 0xffff0000);
-    CHECK_EQ(c->mode & ~MODE_FLAT, MODE_16);
+    CHECK_EQ(c->mode & ~(MODE_FLAT | MODE_TLB | MODE_X87 | MODE_SSE), MODE_16);
     CHECK_EQ(c->eflags, 2);
     CHECK_EQ(c->dr[6], 0xffff0ff0);
     CHECK_EQ(c->mxcsr, 0x1fa0); // INIT leaves SSE and MSRs

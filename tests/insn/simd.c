@@ -280,6 +280,8 @@ static void guest_init(void)
         (struct tlb_entry){(uintptr_t)page, 0};
     for (int s = 0; s < S_COUNT; s++)
         guest->seg[s] = (struct seg){.rend = ~0ull, .wend = ~0ull, .limit = ~0u, .usable = true};
+    guest->seg[S_CS].attr = SEG_P | SEG_S | SEG_DPL | SEG_CODE | SEG_L; // what LDMXCSR finds when it derives the mode
+    guest->cpl = 3;
     guest->mode = MODE_64 | MODE_PE | MODE_LMA | MODE_SS32 | MODE_FLAT | MODE_USER;
     guest->efer = EFER_LMA;
     guest->phys_mask = guest->a20_mask = ~0ull;
