@@ -109,6 +109,7 @@ void cpu_hold_interrupts(struct cpu *c, bool on) { c->attn_hold = on ? ATTN_INTR
 void trail_event(struct cpu *c, int vector, int kind, bool has_err, u32 err, int during)
 {
     struct cpu_trail *t = c->trail;
+    if (t->blocks_on) trail_block(t, c->seg[S_CS].base + c->gpr[R_RIP], TRAIL_EVENT | (u32)vector, c->mode);
     t->event[t->nevents++ % TRAIL] = (struct trail_event){.icount = cpu_icount(c),
                                                           .rip = c->gpr[R_RIP],
                                                           .cr2 = c->cr2,

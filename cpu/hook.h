@@ -16,8 +16,9 @@
 //     that was under way completed and counted. Faults stop before their delivery.
 //  5. hooks->each: the loop (cpu/loop.c) executes instruction by instruction with step(), as with EFLAGS.TF.
 //  6. `xchg bx,bx` is executed by interp's function when hook_wants(c, HOOK_MAGIC) as it is decoded.
-//  7. Branches are recorded while cpu->trail->branches_on, by cpu_branch(), for each transfer that was taken. The
-//     interpreter pays 3 % for it, so it is on only where someone will look: a debugger, -d cpu_reset, -no-reboot.
+//  7. While cpu->trail->blocks_on an engine notes each block that it enters (trail_block()): where it lies is all that
+//     the record of last branches needs. It costs the interpreter 2 %, so it is on only where someone will look: -d
+//     cpu_reset, -no-reboot, the first `info branches`. Switching it flushes the engines.
 // Exceptions, interrupts and port accesses are recorded always: they cost hundreds of instructions anyway.
 #pragma once
 #include "cpu/cpu.h"
@@ -95,7 +96,7 @@ bool hook_watched_page(const struct cpu_hooks *h, u64 lin, u64 pa);
 void hook_data(struct cpu *c, u64 lin, u64 pa, u64 pa2, u64 value, u32 size, bool write, bool system);
 
 // ---- the trail: what happened last, oldest overwritten; n counts all there ever were
-enum { TRAIL = 64 };
+enum { TRAIL = 64, TRAIL_BLOCKS = 256 };
 struct trail_event { // an interrupt or exception as it was raised
     u64 icount, rip, cr2, rsp;
     u32 err;
@@ -112,21 +113,22 @@ struct trail_io {
     u8 size;
     bool write;
 };
-struct trail_branch {
-    u64 from, to; // linear; from: the instruction
-    u32 mode;     // MODE_* of `from`
+struct trail_block {
+    u64 at;    // linear address of its first byte
+    u32 bytes; // 0: one instruction, whatever its length; TRAIL_EVENT | vector: an interrupt or exception came there
+    u32 mode;  // MODE_CODE and whatever
 };
+#define TRAIL_EVENT 0x80000000u
 struct cpu_trail {
-    bool branches_on;
-    u32 nevents, nio, nbranches;
+    bool blocks_on;
+    u32 nblocks, nevents, nio;
+    struct trail_block block[TRAIL_BLOCKS];
     struct trail_event event[TRAIL];
     struct trail_io io[TRAIL];
-    struct trail_branch branch[TRAIL];
 };
 void trail_event(struct cpu *c, int vector, int kind, bool has_err, u32 err, int during);
 void trail_io(struct cpu *c, u16 port, u32 value, unsigned size, bool write);
-INLINE void cpu_branch(struct cpu *c, u64 from, u64 to, u32 mode)
+INLINE void trail_block(struct cpu_trail *t, u64 at, u32 bytes, u32 mode)
 {
-    struct cpu_trail *t = c->trail;
-    t->branch[t->nbranches++ % TRAIL] = (struct trail_branch){from, to, mode};
+    t->block[t->nblocks++ % TRAIL_BLOCKS] = (struct trail_block){at, bytes, mode};
 }

@@ -132,15 +132,8 @@ static enum cpu_stop run(struct cpu *c)
                     c->attn &= ~(u32)ATTN_EXIT;
                     return over && !leave ? CPU_STOP_BUDGET : CPU_STOP_EXIT;
                 }
-                if (likely(!c->trail->branches_on)) {
-                    step(c, shadow);
-                    continue;
-                }
-                u64 from = c->seg[S_CS].base + c->gpr[R_RIP];
-                u32 mode = c->mode;
+                if (unlikely(c->trail->blocks_on)) trail_block(c->trail, c->seg[S_CS].base + c->gpr[R_RIP], 0, c->mode);
                 step(c, shadow);
-                u64 to = c->seg[S_CS].base + c->gpr[R_RIP];
-                if (to - from > 15) cpu_branch(c, from, to, mode);
                 continue;
             }
             if ((c->attn & cpu_attn_mask(c) & ~ATTN_EXIT) || c->halt != CPU_RUNNING || c->exc >= 0) continue;

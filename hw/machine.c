@@ -6,6 +6,7 @@
 #include "cpu/mmu.h"
 #include "hw/machine.h"
 #include "mem/base/bits.h"
+#include "mem/base/buf.h"
 #include "mem/base/err.h"
 #include "mem/state.h"
 
@@ -118,8 +119,21 @@ void machine_free(struct machine *m)
     bus_free(&m->bus);
 }
 
+// -d cpu_reset: the processors as they are when the reset comes.
+static void log_cpus(struct machine *m)
+{
+    struct buf out = {0};
+    for (unsigned i = 0; i < m->ncpus && log_on(&m->bus.log, LOG_RESET); i++) {
+        buf_printf(&out, "CPU Reset (CPU %u)\n", i);
+        cpu_dump(m->cpu[i], &out);
+    }
+    log_item(&m->bus.log, LOG_RESET, "%s", buf_text(&out));
+    buf_free(&out);
+}
+
 void machine_reset(struct machine *m)
 {
+    log_cpus(m);
     m->requests = 0;
     m->resets++;
     m->round.left = 0;

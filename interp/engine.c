@@ -28,8 +28,7 @@ struct jump {
 struct engine {
     struct iblock *block; // that runs; its code lies at rip
     u64 rip;
-    bool trail; // taken branches are recorded: blocks end in x_end_trail
-    u64 base;   // CS's when the block that runs was entered, with `trail`
+    bool trail; // blocks are noted as they are entered: they end in x_end_trail
     struct code_cache *code;
     struct iblock *alone; // for an instruction that is not cached (step, MMIO, faults in fetch)
     u64 decoded, lookups;
@@ -347,13 +346,10 @@ INLINE bool inside_segment(const struct cpu *c, u64 rip, const struct iblock *t)
 #define CHAIN_BLOCKS 0
 #endif
 
-// If the block that ends branched away. e->base: the last instruction may have loaded CS.
-INLINE void record_branch(struct cpu *c, struct engine *e)
+// For the record of last branches.
+INLINE void note_block(struct cpu *c, u64 rip, const struct iblock *t)
 {
-    const struct iblock *t = e->block;
-    u64 end = e->base + e->rip + t->bytes, to = c->seg[S_CS].base + c->gpr[R_RIP];
-    if (to != end) cpu_branch(c, end - t->insn[t->last].len, to, t->mode & MODE_CODE);
-    e->base = c->seg[S_CS].base;
+    trail_block(c->trail, c->seg[S_CS].base + rip, t->bytes, t->mode);
 }
 
 // The end of a block, reached by insn_next(): on to the next one if it is at hand and fits into the slice, else back
@@ -379,7 +375,7 @@ INLINE void end_block(struct cpu *c, const struct insn *i, bool trail)
     }
     u64 icount = c->icount + e->block->n;
     if (unlikely((i64)(c->icount_limit - icount) < t->n || !inside_segment(c, rip, t))) return;
-    if (trail) record_branch(c, e);
+    if (trail) note_block(c, rip, t);
     c->icount = icount;
     e->block = t;
     e->rip = rip;
@@ -430,7 +426,7 @@ static void engine_run(struct cpu *c)
     struct engine *e = c->engine_data;
     struct iblock *from = NULL; // block whose end may learn the way to the next one
     u64 from_rip = 0, flushes = 0;
-    e->trail = c->trail->branches_on;
+    e->trail = c->trail->blocks_on;
     for (;;) {
         if (wants_attention(c)) return;
         u64 left = c->icount_limit - c->icount;
@@ -442,6 +438,7 @@ static void engine_run(struct cpu *c)
         // No block there, or the end of the segment or of the slice lies inside of it.
         if (unlikely(!t || !inside_segment(c, rip, t) || t->n > left)) {
             if (!t && (c->attn & ATTN_EXIT)) return; // a breakpoint
+            if (unlikely(e->trail)) trail_block(c->trail, at, 0, c->mode);
             run_alone(c);
             from = NULL;
             continue;
@@ -449,9 +446,8 @@ static void engine_run(struct cpu *c)
         e->block = t;
         e->rip = rip;
         if (from && from->links && j->block == t && flushes == e->code->flushes) link_blocks(e, from, from_rip, t);
-        e->base = c->seg[S_CS].base;
+        if (unlikely(e->trail)) note_block(c, rip, t);
         from = run_block(c, e) ? e->block : NULL;
-        if (unlikely(e->trail) && from) record_branch(c, e);
         from_rip = e->rip;
         flushes = e->code->flushes;
     }

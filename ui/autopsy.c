@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "cpu/decode.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 #include "mem/base/bits.h"
@@ -304,41 +305,66 @@ static void about_first(struct report *r, const struct trail_event *e, char *tex
 
 // ---- what ran before
 
-void debug_print_events(struct cpu *c, unsigned max, struct buf *out)
+// Linear address of a block's last instruction; what cannot be decoded any more is taken for one.
+static u64 last_insn(struct cpu *c, const struct trail_block *t)
 {
-    const struct cpu_trail *t = c->trail;
-    unsigned n = (unsigned)min_u64(min_u64(t->nevents, TRAIL), max);
-    for (unsigned i = t->nevents - n; i != t->nevents; i++) {
-        const struct trail_event *e = &t->event[i % TRAIL];
-        buf_printf(out, "%12llu", (ull)e->icount);
-        print_event(e, c, out);
+    u64 at = t->at, end = t->at + t->bytes;
+    while (at < end) {
+        u8 code[15];
+        bool phys;
+        struct insn i;
+        unsigned k = read_code(c, at, code, &phys);
+        if (!k || decode(c->decoder, code, k, t->mode & MODE_CODE, &i) != DECODE_OK || at + i.len >= end) break;
+        at += i.len;
     }
+    return at;
 }
 
-void debug_print_io(struct cpu *c, unsigned max, struct buf *out)
+// From block a, control went to b: was that a branch?
+static bool branched(const struct trail_block *a, const struct trail_block *b)
 {
-    const struct cpu_trail *t = c->trail;
-    unsigned n = (unsigned)min_u64(min_u64(t->nio, TRAIL), max);
-    for (unsigned i = t->nio - n; i != t->nio; i++) {
-        const struct trail_io *e = &t->io[i % TRAIL];
-        buf_printf(out, "%12llu  %s port 0x%04x, %u bytes, 0x%0*x, RIP %llx\n", (ull)e->icount,
-                   e->write ? "out to" : "in from", e->port, e->size, (int)(2 * e->size), e->value, (ull)e->rip);
-    }
+    if (a->bytes & TRAIL_EVENT) return true;
+    if (b->bytes & TRAIL_EVENT) return b->at - a->at > max_u64(a->bytes, 15); // an event came within the block
+    return a->bytes ? b->at != a->at + a->bytes : b->at - a->at > 15;
+}
+
+static void print_place(struct cpu *c, u64 lin, const char *then, struct buf *out)
+{
+    const char *name = symbol_text(c, lin);
+    buf_printf(out, *name ? "0x%llx <%s>%s" : "0x%llx%s%s", (ull)lin, name, then);
+}
+
+static void print_branch(struct cpu *c, const struct trail_block *a, const struct trail_block *b, struct buf *out)
+{
+    bool event = a->bytes & TRAIL_EVENT, phys;
+    u8 code[15];
+    char text[128] = "(no memory)", *target;
+    u64 from = event ? a->at : last_insn(c, a);
+    unsigned k = event ? 0 : read_code(c, from, code, &phys);
+    if (event)
+        snprintf(text, sizeof text, "%s", debug_vector_name((u8)a->bytes));
+    else if (k)
+        disas_as(c, a->mode & MODE_CODE, from, code, k, text, sizeof text);
+    if ((target = strchr(text, '<'))) *target = 0; // it is named anyway
+    print_place(c, from, " -> ", out);
+    print_place(c, b->at, "  ", out);
+    buf_printf(out, "%s\n", text);
 }
 
 void debug_print_branches(struct cpu *c, unsigned max, struct buf *out)
 {
     const struct cpu_trail *t = c->trail;
-    unsigned n = (unsigned)min_u64(min_u64(t->nbranches, TRAIL), max);
-    for (unsigned i = t->nbranches - n; i != t->nbranches; i++) {
-        const struct trail_branch *b = &t->branch[i % TRAIL];
-        u8 code[15];
-        bool phys;
-        char text[128] = "(no memory)";
-        unsigned k = read_code(c, b->from, code, &phys);
-        if (k) disas_as(c, b->mode & MODE_CODE, b->from, code, k, text, sizeof text);
-        buf_printf(out, "  0x%llx -> 0x%llx  %s\n", (ull)b->from, (ull)b->to, text);
-    }
+    struct trail_block v[TRAIL_BLOCKS + 1];
+    unsigned n = (unsigned)min_u64(t->nblocks, TRAIL_BLOCKS), hits = 0, first;
+    if (!t->blocks_on) debug_record_branches();
+    if (!n) return;
+    for (unsigned i = 0; i < n; i++) v[i] = t->block[(t->nblocks - n + i) % TRAIL_BLOCKS];
+    // Where it stands now, if that is not in the midst of the last block.
+    u64 here = c->seg[S_CS].base + c->gpr[R_RIP];
+    if (here - v[n - 1].at >= max_u64(v[n - 1].bytes, 1)) v[n++] = (struct trail_block){here, 0, c->mode};
+    for (first = n - 1; first && hits < max; first--) hits += branched(&v[first - 1], &v[first]);
+    for (unsigned i = first + 1; i < n; i++)
+        if (branched(&v[i - 1], &v[i])) print_branch(c, &v[i - 1], &v[i], out);
 }
 
 static void print_code(struct cpu *c, u64 lin, struct buf *out)
@@ -395,7 +421,7 @@ void debug_autopsy_text(struct cpu *c, struct buf *out)
     about_first(&r, e, what, sizeof what);
     buf_printf(out, "the code:\n");
     print_code(c, cpu_code64(c) ? e->rip : (u32)(c->seg[S_CS].base + e->rip), out);
-    if (t->nbranches) {
+    if (t->nblocks > 1) {
         buf_printf(out, "the last branches:\n");
         debug_print_branches(c, BRANCHES, out);
     }

@@ -371,10 +371,10 @@ static bool mark(struct cpu_hooks *h, const struct debug_point *p)
     }
 }
 
-static bool install(void)
+static void apply(void)
 {
     struct cpu_hooks *h = &dbg.hooks;
-    bool ok = true, any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.saw_data || dbg.finish.on || dbg.autopsy,
+    bool any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.saw_data || dbg.finish.on || dbg.autopsy,
          fault = false;
     h->wants = (dbg.autopsy ? 1u << HOOK_TRIPLE : 0) |
                (dbg.io_trace || dbg.saw_io ? 1u << HOOK_IN | 1u << HOOK_OUT : 0) | (dbg.finish.on ? 1u << HOOK_INT : 0);
@@ -388,7 +388,7 @@ static bool install(void)
         dbg.text_points += p->kind == POINT_TEXT;
         fault |= p->kind == POINT_EXCEPTION;
         h->wants |= event_of[p->kind];
-        ok &= mark(h, p);
+        if (!mark(h, p)) p->disabled = true; // debug_add() has seen to it that there is room
     }
     h->code = on_code;
     h->insn = on_insn;
@@ -398,15 +398,28 @@ static bool install(void)
     for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
         struct cpu *c = vm.pc->m.cpu[i];
         c->hooks = any ? h : NULL;
-        c->trail->branches_on = any;
+        c->trail->blocks_on = dbg.autopsy || dbg.branches;
         c->icount_stop = ~(u64)0;
         cpu_update_mode(c);
         tlb_flush(c, true);
         c->engine->flush(c);
     }
+    dbg.stale = false;
     debug_count_stops();
     debug_arm();
-    return ok;
+}
+
+// A thousand points in a row are worth one look: while the machine is stopped it is put off until that goes on.
+static void install(void)
+{
+    dbg.stale = true;
+    if (!vm.paused || dbg.stepping) apply();
+}
+
+void debug_record_branches(void)
+{
+    dbg.branches = true;
+    install();
 }
 
 // The nearest instruction count that a point waits for, a CPU.
@@ -480,14 +493,14 @@ struct debug_point *debug_add(const struct debug_point *proto, struct err *e)
     p->hits = 0;
     p->next = NULL;
     p->id = p->internal ? 0 : dbg.next_id++;
-    struct debug_point **at = last_link();
-    *at = p;
-    if (install()) return p;
-    *at = NULL;
-    free_point(p);
+    if (!mark(&dbg.hooks, p)) {
+        free_point(p);
+        err_set(e, "too many pages carry breakpoints (4094, 254 by physical address)");
+        return NULL;
+    }
+    *last_link() = p;
     install();
-    err_set(e, "too many pages carry breakpoints (4094, 254 by physical address)");
-    return NULL;
+    return p;
 }
 
 static bool delete_if(bool (*fn)(const struct debug_point *p, void *arg), void *arg)
@@ -622,6 +635,7 @@ void debug_stopped_by(enum stop_kind k)
 
 void debug_resuming(void)
 {
+    if (dbg.stale) apply();
     for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
         struct cpu *c = vm.pc->m.cpu[i];
         u64 lin = debug_linear(c);

@@ -120,10 +120,8 @@ void debug_free(void);
 // Listens to what a serial port sends, for POINT_TEXT.
 struct chardev;
 void debug_serial(struct chardev *c);
-// The trail of a CPU (cpu/hook.h), last `max` entries, as lines.
+// The last `max` branches of a CPU, as lines; switches their record on.
 void debug_print_branches(struct cpu *c, unsigned max, struct buf *out);
-void debug_print_events(struct cpu *c, unsigned max, struct buf *out);
-void debug_print_io(struct cpu *c, unsigned max, struct buf *out);
 const char *debug_vector_name(int v); // "#PF"; static buffer
 // Switches the record of branches on for good, and the report on triple faults: -no-reboot, -d cpu_reset.
 void debug_autopsy(bool on);

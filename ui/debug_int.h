@@ -13,6 +13,7 @@ struct debugger {
     struct debug_point *points;
     unsigned next_id, text_points;
     struct debug_stop stop;
+    bool stale;   // the hooks do not know the latest points yet
     bool pending; // stop is news that nobody has been told yet
     struct debug_listener *listeners;
     struct { // the last instruction looked at: linear address, instruction count
@@ -34,6 +35,7 @@ struct debugger {
     bool stepping; // inside debug_step()
     bool waiting;  // inside debug_wait()
     bool autopsy;
+    bool branches; // are recorded in any case
     FILE *trace, *mem_trace, *io_trace;
     void (*saw_data)(struct cpu *c, const struct hook_access *a); // step -v looks on; NULL: nobody does
     void (*saw_io)(struct cpu *c, u32 port, u32 size, u64 v, bool write);
@@ -47,6 +49,7 @@ u64 debug_sp(const struct cpu *c);     // of the stack pointer
 void debug_request(const struct debug_stop *s);
 void debug_count_stops(void);
 void debug_arm(void);
+void debug_record_branches(void);
 void debug_delete_internal(void);
 bool debug_finish_insn(struct cpu *c); // true: stop before this instruction
 void debug_trace_insn(struct cpu *c, u64 lin);

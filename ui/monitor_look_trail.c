@@ -4,6 +4,7 @@
 #include "cpu/hook.h"
 #include "cpu/seg.h"
 #include "mem/base/bits.h"
+#include "ui/debug.h"
 #include "ui/monitor.h"
 #include "ui/symbols.h"
 
@@ -59,21 +60,8 @@ void info_io(struct mon_call *a)
 void info_branches(struct mon_call *a)
 {
     struct cpu *c = mon_the_cpu();
-    const struct cpu_trail *t = c->trail;
-    u32 i;
-    if (!t->branches_on && !t->nbranches) {
-        buf_printf(a->out, "not recorded: they are once a breakpoint is set, with -d cpu_reset or -no-reboot\n");
-        return;
-    }
-    if (!last_n(a, "info branches", t->nbranches, &i)) return;
-    for (; i != t->nbranches; i++) {
-        const struct trail_branch *b = &t->branch[i % TRAIL];
-        buf_printf(a->out, "0x%llx", (ull)b->from);
-        const char *name = symbol_text(c, b->from);
-        if (*name) buf_printf(a->out, " <%s>", name);
-        buf_printf(a->out, " -> 0x%llx", (ull)b->to);
-        name = symbol_text(c, b->to);
-        if (*name) buf_printf(a->out, " <%s>", name);
-        buf_printf(a->out, "\n");
-    }
+    u64 n = TRAIL_BLOCKS;
+    if (a->argc && !mon_number(a, "info branches", a->argv[0], &n)) return;
+    if (!c->trail->blocks_on) buf_printf(a->out, "recorded from now on, and with -no-reboot or -d cpu_reset\n");
+    debug_print_branches(c, (unsigned)min_u64(n, TRAIL_BLOCKS), a->out);
 }

@@ -16,7 +16,7 @@ static const struct {
     [LOG_GUEST] = {"guest_errors", "what a driver should not do: bad registers, lengths, addresses"},
     [LOG_UNIMP] = {"unimp", "registers and functions that doppel leaves out"},
     [LOG_INT] = {"int", "exceptions and interrupts delivered, in short form"},
-    [LOG_RESET] = {"cpu_reset", "CPU state at each reset and triple fault"},
+    [LOG_RESET] = {"cpu_reset", "CPU state at each reset, and why a triple fault came to pass"},
     [LOG_EXEC] = {"exec", "each block before it runs"},
     [LOG_CPU] = {"cpu", "registers before each block"},
     [LOG_INASM] = {"in_asm", "guest code of each block when it is first decoded"},
