@@ -205,6 +205,20 @@ static void shut(void)
     stub = NULL;
 }
 
+void gdb_attach(struct chardev *c, const char *spec)
+{
+    struct gdb *g = xalloc(sizeof *g);
+    g->c = c;
+    g->spec = xstrdup(spec);
+    g->sstep = GDB_STEP_ENABLE | GDB_STEP_NOIRQ | GDB_STEP_NOTIMER;
+    c->front = g;
+    c->can_receive = can_receive;
+    c->receive = receive;
+    c->event = event;
+    c->writable = writable;
+    stub = g;
+}
+
 bool gdb_open(const char *spec, struct err *e)
 {
     if (stub && stub->answering) return err_set(e, "gdbserver: gdb itself is connected here; detach first");
@@ -222,17 +236,9 @@ bool gdb_open(const char *spec, struct err *e)
     free(full);
     if (!c) return false;
     struct chr *r = chr_of(c);
-    struct gdb *g = xalloc(sizeof *g);
-    g->c = c;
-    g->spec = xstrdup(spec);
-    g->sstep = GDB_STEP_ENABLE | GDB_STEP_NOIRQ | GDB_STEP_NOTIMER;
-    c->front = g;
-    c->can_receive = can_receive;
-    c->receive = receive;
-    c->event = event;
-    c->writable = writable;
     if (r && !r->hangup) r->hangup = chr_detach; // the end of standard input is the client's end
-    return stub = g, true;
+    gdb_attach(c, spec);
+    return true;
 }
 
 void gdb_exited(int status)

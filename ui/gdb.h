@@ -2,6 +2,7 @@
 // The gdb stub: the remote serial protocol (gdb manual, appendix E) on a character back end, served from the main loop.
 #pragma once
 #include "hw/machine.h"
+#include "hw/port/chardev.h"
 #include "mem/base/buf.h"
 #include "mem/base/err.h"
 #include "ui/debug.h"
@@ -9,8 +10,9 @@
 // Opens the stub on "tcp::1234", "unix:F", "stdio", …; "none" closes it. There is one a process; another place replaces
 // the first. A host that is not named is the loopback.
 bool gdb_open(const char *spec, struct err *e);
-void gdb_exited(int status); // the machine is going: whoever is connected is told
-void gdb_free(void);         // before the back ends are closed
+void gdb_attach(struct chardev *c, const char *spec); // the same on a back end that is open already
+void gdb_exited(int status);                          // the machine is going: whoever is connected is told
+void gdb_free(void);                                  // before the back ends are closed
 
 // ---- gdb_regs.c: registers and target description. Numbers are rows of gdb_regs.def that the processor has.
 struct cpu;
@@ -45,6 +47,7 @@ struct gdb {
     unsigned cpu_g; // of register and memory packets
     unsigned cpu_c; // of c and s; MACHINE_MAX_CPUS = all
     u32 sstep;      // GDB_STEP_*
+    u64 range[2];   // a step goes on while the PC is in [0] … [1] - 1
     struct buf doc; // the qXfer object that is being read
     char why[128];  // the last stop reply
     // gdb_run.c's own

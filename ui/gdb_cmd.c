@@ -220,10 +220,14 @@ static void query_crc(struct gdb *g, char *a, size_t len)
 {
     u64 addr, n;
     u8 b[4096];
-    u32 crc = 0xffffffff;
+    u32 crc = 0xffffffff, table[256];
     if (!hex(&a, &addr) || !sep(&a, ',') || !hex(&a, &n) || n > CRC_MAX) {
         gdb_error(g, GDB_EINVAL);
         return;
+    }
+    for (u32 i = 0; i < 256; i++) {
+        table[i] = i << 24;
+        for (int bit = 0; bit < 8; bit++) table[i] = table[i] & 0x80000000 ? table[i] << 1 ^ 0x04c11db7 : table[i] << 1;
     }
     while (n) {
         u64 k = min_u64(n, sizeof b - (addr & 0xfff));
@@ -231,10 +235,7 @@ static void query_crc(struct gdb *g, char *a, size_t len)
             gdb_error(g, GDB_EFAULT);
             return;
         }
-        for (u64 i = 0; i < k; i++) {
-            crc ^= (u32)b[i] << 24;
-            for (int bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? crc << 1 ^ 0x04c11db7 : crc << 1;
-        }
+        for (u64 i = 0; i < k; i++) crc = crc << 8 ^ table[crc >> 24 ^ b[i]];
         addr += k;
         n -= k;
     }
@@ -486,6 +487,7 @@ static void resume_one(struct gdb *g, char *a, bool signal, enum gdb_action what
         st64(b, v);
         gdb_reg_set(vm.pc->m.cpu[c], &g->view, pc, b);
     }
+    g->range[0] = g->range[1] = 0;
     for (unsigned i = 0; i < MACHINE_MAX_CPUS; i++) act[i] = what == GDB_CONT ? GDB_CONT : GDB_STAY;
     act[c] = what;
     gdb_resume(g, act);
@@ -495,7 +497,7 @@ static void run_signal(struct gdb *g, char *a, size_t len) { resume_one(g, a, tr
 static void step(struct gdb *g, char *a, size_t len) { resume_one(g, a, false, GDB_STEP); }
 static void step_signal(struct gdb *g, char *a, size_t len) { resume_one(g, a, true, GDB_STEP); }
 
-static void vcont_query(struct gdb *g, char *a, size_t len) { gdb_send(g, "vCont;c;C;s;S;t"); }
+static void vcont_query(struct gdb *g, char *a, size_t len) { gdb_send(g, "vCont;c;C;s;S;t;r"); }
 
 // vCont;action[:thread]…: the leftmost action that names a thread is its; a thread that none names stays as it is.
 static void vcont(struct gdb *g, char *a, size_t len)
@@ -503,11 +505,13 @@ static void vcont(struct gdb *g, char *a, size_t len)
     enum gdb_action act[MACHINE_MAX_CPUS] = {GDB_STAY};
     bool named[MACHINE_MAX_CPUS] = {false};
     bool any = false;
+    g->range[0] = g->range[1] = 0;
     while (sep(&a, ';')) {
         char op = *a ? *a++ : 0;
         u64 sig;
         int t = THREAD_ALL;
-        bool ok = op && strchr("cCsSt", op) && ((op != 'C' && op != 'S') || hex(&a, &sig));
+        bool ok = op && strchr("cCsStr", op) && ((op != 'C' && op != 'S') || hex(&a, &sig));
+        if (op == 'r') ok = hex(&a, &g->range[0]) && sep(&a, ',') && hex(&a, &g->range[1]);
         if (ok && sep(&a, ':')) ok = (t = thread(&a)) != THREAD_NONE;
         if (!ok || (*a && *a != ';')) {
             gdb_error(g, GDB_EINVAL);
@@ -516,7 +520,7 @@ static void vcont(struct gdb *g, char *a, size_t len)
         for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
             if (named[i] || (t > 0 && (unsigned)t != i + 1)) continue;
             named[i] = true;
-            act[i] = op == 't' ? GDB_STAY : (op | 32) == 's' ? GDB_STEP : GDB_CONT;
+            act[i] = op == 't' ? GDB_STAY : (op | 32) == 'c' ? GDB_CONT : GDB_STEP;
             any |= act[i] != GDB_STAY;
         }
     }

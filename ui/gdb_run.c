@@ -153,17 +153,24 @@ void gdb_interrupt(struct gdb *g)
 
 // ---- going on
 
+#define RANGE_STEPS 1000 // after which gdb is asked again, and may send its Ctrl-C
+
 // The others move by as many instructions, so that one that waits for them gets on.
 static void step(struct gdb *g, unsigned cpu, const enum gdb_action *act)
 {
+    struct cpu *c = vm.pc->m.cpu[cpu];
     bool go_on = g->go_on; // a step is no resume
     // nothing but an interrupt gets a halted processor on
-    unsigned flags = g->sstep & GDB_STEP_NOIRQ && vm.pc->m.cpu[cpu]->halt == CPU_RUNNING ? STEP_HOLD : 0;
-    for (unsigned i = 0; i < vm.pc->m.ncpus && g->waiting; i++)
-        if (i != cpu && act[i] == GDB_CONT && vm.pc->m.cpu[i]->halt == CPU_RUNNING) machine_step(&vm.pc->m, i);
-    if (g->waiting) debug_step(cpu, 1, flags);
+    unsigned flags = g->sstep & GDB_STEP_NOIRQ && c->halt == CPU_RUNNING ? STEP_HOLD : 0;
+    enum stop_kind why = STOP_STEP;
+    for (unsigned n = 0; n < RANGE_STEPS && g->waiting && why == STOP_STEP && !vm.quit; n++) {
+        if (n && gdb_pc(c, &g->view) - g->range[0] >= g->range[1] - g->range[0]) break;
+        for (unsigned i = 0; i < vm.pc->m.ncpus; i++)
+            if (i != cpu && act[i] == GDB_CONT && vm.pc->m.cpu[i]->halt == CPU_RUNNING) machine_step(&vm.pc->m, i);
+        why = debug_step(cpu, 1, flags);
+    }
     g->go_on = go_on;
-    if (!g->waiting) return; // on_stop() has told
+    if (!g->waiting || vm.quit) return; // on_stop() has told, gdb_exited() will
     note_stop(g, debug_stop());
     g->waiting = false;
     gdb_stop_reply(g);
