@@ -89,6 +89,7 @@ void fl_analyse(struct em *m)
     for (u32 i = 0; i < b->n; i++) {
         u16 r = reads(&b->op[i]);
         blind[i] = r & ~host;
+        if (blind[i]) host = 0; // what computes them again destroys the others
         host = fl_host_after(m, &b->op[i], host);
     }
     bool live = true;
@@ -206,6 +207,11 @@ void fl_over_begin(struct em *m, unsigned over)
 {
     if (m->fl.known || !fl_wanted(m)) return;
     struct opnd op = O_CPU(cc_op);
+    if (over == CC_OVER) { // all of its second byte; host flags stay, as behind a rotate
+        op.disp++;
+        put_rmi(m, 0, 0xc6, 1, 0, &op, CC_OVER >> 8, 1);
+        return;
+    }
     put_rmi(m, 0, 0x81, 4, ALU_OR, &op, over, 4);
 }
 
@@ -222,18 +228,11 @@ void fl_over(struct em *m, unsigned over)
 
 // ---- flags computed again
 
-// An operation on the record's two parts that leaves the host's EFLAGS as the original did.
-static bool recompute(struct em *m, u16 mask)
+// An operation on the record's two parts that leaves the host's EFLAGS as the original did, but for overridden flags.
+static bool recompute_parts(struct em *m, u16 mask)
 {
     struct flags_state *f = &m->fl;
     unsigned op = f->op & 0xff & ~3u, size = 1u << (f->op & 3);
-    if (((f->op & CC_OVER_CF) && (mask & FL_CF)) || ((f->op & CC_OVER_OF) && (mask & FL_OF))) {
-        if (mask != FL_CF) return false;
-        struct opnd cf = O_CPU(cc_cf);
-        put_rmi(m, 0, 0x0fba, 4, 4, &cf, 0, 1); // bt
-        f->host = FL_CF;
-        return true;
-    }
     struct opnd d = part(m, f->dst, true);
     struct opnd s = f->src == CC_SRC_IMM ? o_imm(f->imm) : part(m, f->src, false);
     bool simple = op == CC_CMP || op == CC_AND;
@@ -280,6 +279,22 @@ static bool recompute(struct em *m, u16 mask)
         return true;
     }
     return false;
+}
+
+static bool recompute(struct em *m, u16 mask)
+{
+    struct flags_state *f = &m->fl;
+    u16 over = (f->op & CC_OVER_CF ? FL_CF : 0) | (f->op & CC_OVER_OF ? FL_OF : 0);
+    if (mask & over) {
+        if (mask != FL_CF) return false;
+        struct opnd cf = O_CPU(cc_cf);
+        put_rmi(m, 0, 0x0fba, 4, 4, &cf, 0, 1); // bt
+        f->host = FL_CF;
+        return true;
+    }
+    if (!recompute_parts(m, mask)) return false;
+    f->host &= (u16)~over;
+    return true;
 }
 
 void fl_need(struct em *m, u16 mask)

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+// Random programs of integer instructions, translated, against the interpreter's functions one by one: registers, all
+// flags, memory, instruction pointer, number of retired instructions and faults must agree after any number of
+// instructions, however the run is cut into slices. What single instructions cannot show shows here: flags that are
+// carried in registers, across slow paths, side exits, loops and links between blocks.
+//   tcg_seq [SEED]   one program, with what differs and its intermediate code;  CASES=n programs (default 3000)
+#define REPLAY
+#include "tests/insn/interp_int.c"
+#include "mem/base/buf.h"
+#include "tests/insn/translated.h"
+
+enum {
+    START = NATIVE_CODE + 0x100,
+    CODE_MAX = 0x300,
+    RAM_SIZE = 0x20000,
+    LOW = NATIVE_DATA + 0x800,
+    HIGH = NATIVE_DATA + 0x3800
+};
+struct state {
+    u64 gpr[18], cc_dst, cc_src;
+    u32 cc_op, eflags;
+    u8 cc_cf, cc_of;
+    int exc;
+    u64 steps;
+    u8 data[NATIVE_DATA_SIZE];
+};
+static u8 *ram_at(u64 at) { return m.ram->host + (at - NATIVE_BASE); }
+static void load(const struct state *s)
+{
+    struct cpu *c = m.c;
+    memcpy(c->gpr, s->gpr, sizeof c->gpr);
+    c->cc_dst = s->cc_dst, c->cc_src = s->cc_src, c->cc_op = s->cc_op, c->eflags = s->eflags;
+    c->cc_cf = s->cc_cf, c->cc_of = s->cc_of;
+    c->exc = -1;
+    c->attn = 0;
+    memcpy(ram_at(NATIVE_DATA), s->data, NATIVE_DATA_SIZE);
+}
+static void save(struct state *s)
+{
+    struct cpu *c = m.c;
+    memcpy(s->gpr, c->gpr, sizeof c->gpr);
+    s->cc_dst = c->cc_dst, s->cc_src = c->cc_src, s->cc_op = c->cc_op, s->eflags = c->eflags;
+    s->cc_cf = c->cc_cf, s->cc_of = c->cc_of;
+    s->exc = c->exc;
+    memcpy(s->data, ram_at(NATIVE_DATA), NATIVE_DATA_SIZE);
+}
+
+// One instruction by the interpreter's function; false: it faults, or there is none to execute.
+static bool step(bool code32)
+{
+    struct cpu *c = m.c;
+    u64 rip = c->gpr[R_RIP];
+    struct insn v[2] = {{.len = 0}, {.exec = interp_stop}};
+    if (!range_ok(rip - NATIVE_BASE, 16, RAM_SIZE)) return false;
+    if (decode(c->decoder, ram_at(rip), 15, code32 ? MODE_32 : MODE_64, &v[0]) != DECODE_OK) return false;
+    u32 attr = insn_rows[v[0].op].attr;
+    if (attr & (A_CPL0 | A_SYS | A_IO | A_FPU | A_MMX | A_SSE)) return false;
+    u64 count = v[0].asz == 8 ? c->gpr[R_RCX] : v[0].asz == 4 ? (u32)c->gpr[R_RCX] : (u16)c->gpr[R_RCX];
+    if ((attr & A_STR) && (v[0].pfx & (PFX_REP | PFX_REPNE)) && count > 300) return false;
+    jmp_buf jb;
+    c->fault = &jb;
+    c->cur = v;
+    c->gpr[R_RIP] = rip + v[0].len;
+    if (setjmp(jb)) {
+        c->gpr[R_RIP] = rip;
+        return false;
+    }
+    v[0].exec = interp_pick(&v[0]);
+    v[0].exec(c, v);
+    c->attn = 0;
+    c->rep_pending = false;
+    return true;
+}
+
+// ---- programs
+static const enum insn_op common[] = {
+    OP_ADD_EvGv,  OP_ADD_EbGb,     OP_ADD_GvEv,    OP_ADC_EvGv,    OP_ADC_EbIb,    OP_SBB_GvEv,  OP_SBB_EvsIb,
+    OP_SUB_EvIz,  OP_SUB_EbGb,     OP_CMP_EvGv,    OP_CMP_EbIb,    OP_CMP_GvEv,    OP_TEST_EvGv, OP_TEST_EbIb,
+    OP_AND_EvGv,  OP_XOR_GbEb,     OP_INC_Ev,      OP_DEC_Ev,      OP_DEC_Eb,      OP_NEG_Ev,    OP_JCC_Jb,
+    OP_JCC_Jb,    OP_JCC_Jz,       OP_SETCC_Eb,    OP_CMOVCC_GvEv, OP_CMOVCC_GvEv, OP_MOV_EvGv,  OP_MOV_GvEv,
+    OP_MOV_ZvIv,  OP_MOVZX_GvEb,   OP_MOVSXD_GvEd, OP_LEA_GvM,     OP_SHL_EvIb,    OP_SHR_EvCL,  OP_SAR_Ev1,
+    OP_ROL_EvIb,  OP_ROR_EvCL,     OP_SHLD_EvGvIb, OP_RCL_Ev1,     OP_BT_EvIb,     OP_BTS_EvGv,  OP_IMUL_GvEv,
+    OP_MUL_Ev,    OP_PUSH_Zv,      OP_POP_Zv,      OP_PUSHF,       OP_LAHF,        OP_STC,       OP_CMC,
+    OP_XADD_EvGv, OP_CMPXCHG_EvGv, OP_BSF_GvEv,    OP_POPCNT_GvEv, OP_XCHG_EvGv,   OP_CALL_Jz,   OP_LOOP_Jb,
+};
+static const u8 pointers[] = {R_RBX, R_RSP, R_RBP, R_RDI, 13};
+
+static bool pointers_good(const struct cpu *c, bool code32)
+{
+    for (unsigned k = 0; k < (code32 ? 4 : 5); k++)
+        if (c->gpr[pointers[k]] < LOW || c->gpr[pointers[k]] >= HIGH) return false;
+    return true;
+}
+static struct state scratch;
+// Appends an instruction that executes without a fault in the state at hand and leaves the pointers pointers.
+static bool append(bool code32, u64 *at)
+{
+    struct bytes by;
+    struct insn i;
+    u64 rip = m.c->gpr[R_RIP];
+    save(&scratch);
+    for (unsigned tries = 0; tries < 300; tries++) {
+        unsigned op = below(4) ? common[below(ARRAY_LEN(common))] : 1 + below(OP_RORX_GyEyIb);
+        const struct insn_row *row = &insn_rows[op];
+        if (!runnable(row) || !make(row, code32, &by)) continue;
+        if (decode(m.c->decoder, by.b, 15, code32 ? MODE_32 : MODE_64, &i) != DECODE_OK || i.op != op) continue;
+        if ((row->attr & A_END) && (i.pfx & PFX_66)) continue;
+        bool stays = true;
+        if (row->attr & A_END) { // to the end, the start, or the next instruction
+            u64 to = below(2) ? NATIVE_TAKEN : below(2) ? START : *at + i.len;
+            i64 d = (i64)(to - (*at + i.len));
+            stays = false;
+            if (strstr(row->operands, "Jb")) {
+                if (d != (i8)d) d = 0;
+                by.b[i.len - 1] = (u8)d;
+            } else if (strstr(row->operands, "Jz")) {
+                st32(by.b + i.len - 4, (u32)d);
+            } else if (below(8)) {
+                continue;
+            }
+        }
+        if (i.is_mem && i.op != OP_LEA_GvM && !(i.op >= OP_NOP_Ev_19 && i.op <= OP_NOP_Ev_1F)) {
+            u64 ea = (m.c->gpr[i.base] + (m.c->gpr[i.index] << i.scale) + (u64)(i64)i.disp) << i.ea_shift >> i.ea_shift;
+            if (below(16) && !range_ok(ea - NATIVE_DATA, 8, NATIVE_DATA_SIZE)) continue;
+        }
+        memcpy(ram_at(*at), by.b, i.len);
+        m.c->gpr[R_RIP] = *at;
+        bool ran = step(code32), good = pointers_good(m.c, code32) && m.c->gpr[R_RIP] != NATIVE_TAKEN;
+        if (!stays) good = true;
+        if (!ran && !below(100)) ran = true; // a fault now and then
+        load(&scratch);
+        m.c->gpr[R_RIP] = rip;
+        if (!ran || !good) continue;
+        m.c->gpr[R_RIP] = *at; // again, for good; jumps as if not taken
+        step(code32);
+        *at += i.len;
+        m.c->gpr[R_RIP] = *at;
+        if (!pointers_good(m.c, code32)) load(&scratch);
+        return true;
+    }
+    return false;
+}
+static void start_state(struct state *s, bool code32)
+{
+    for (int r = 0; r < 16; r++) s->gpr[r] = code32 && r < 8 ? (u32)value() : value();
+    for (unsigned k = 0; k < ARRAY_LEN(pointers); k++) s->gpr[pointers[k]] = LOW + 0x400 + below(0x2000);
+    s->gpr[R_RCX] = below(2) ? below(20) : s->gpr[R_RCX];
+    if (below(8) == 0) s->gpr[R_RDI] = (NATIVE_DATA | 0xfff) + below(8) - 4; // accesses across pages
+    s->gpr[R_ZERO] = 0;
+    s->gpr[R_RIP] = START;
+    s->eflags = FL_R1 | FL_IF | (rnd() & FL_ARITH);
+    s->cc_op = below(3) ? CC_ADD + below(CC_COUNT - CC_ADD) : CC_EFLAGS;
+    u64 mask = ~(u64)0 >> (64 - (8u << (s->cc_op & 3)));
+    s->cc_dst = value() & mask;
+    s->cc_src = s->cc_op >= CC_INC && s->cc_op < CC_SHIFT ? below(2) : s->cc_op >= CC_SHIFT ? below(8) : value() & mask;
+    s->cc_cf = below(2), s->cc_of = below(2);
+    if (s->cc_op >= CC_SHX || (s->cc_op && below(4) == 0)) s->cc_op |= CC_OVER;
+    for (unsigned k = 0; k < NATIVE_DATA_SIZE; k += 8) st64(s->data + k, value());
+}
+
+static void show(const struct state *s, u64 end, u64 total, bool code32)
+{
+    printf("# %s, %" PRIu64 " instructions of:", code32 ? "32-bit" : "64-bit", total);
+    for (u64 at = START; at < end;) {
+        struct insn i;
+        if (decode(m.c->decoder, ram_at(at), 15, code32 ? MODE_32 : MODE_64, &i) != DECODE_OK) break;
+        printf("\n#   %03x ", (unsigned)(at & 0xfff));
+        for (unsigned k = 0; k < i.len; k++) printf(" %02x", ram_at(at)[k]);
+        printf("  %s", insn_rows[i.op].name);
+        at += i.len;
+    }
+    printf("\n# before: cc_op %x flags %x", s->cc_op, s->eflags);
+    for (int r = 0; r < 16; r++) printf(" r%d %" PRIx64, r, s->gpr[r]);
+    printf("\n");
+}
+// What differs, empty if nothing.
+static void differ(char *why, size_t room, const struct state *a, const struct state *b, u32 fa, u32 fb)
+{
+    size_t n = 0;
+    why[0] = 0;
+    if (a->steps != b->steps)
+        n += snprintf(why + n, room - n, " %" PRIu64 " steps, want %" PRIu64 ";", b->steps, a->steps);
+    if (a->exc != b->exc) n += snprintf(why + n, room - n, " exception %d, want %d;", b->exc, a->exc);
+    for (int r = 0; r < 18 && n < room - 80; r++)
+        if (a->gpr[r] != b->gpr[r])
+            n += snprintf(why + n, room - n, " r%d %" PRIx64 ", want %" PRIx64 ";", r, b->gpr[r], a->gpr[r]);
+    if (fa != fb && n < room - 80) n += snprintf(why + n, room - n, " flags %x, want %x;", fb, fa);
+}
+
+// The translator: n instructions in slices of random length.
+static void translated(struct state *s, u64 n)
+{
+    struct cpu *c = m.c;
+    volatile u64 done = 0, slice = 0;
+    jmp_buf jb;
+    c->fault = &jb;
+    if (!setjmp(jb)) {
+        while (done < n) {
+            slice = below(3) ? n - done : 1 + below(n - done);
+            translated_run(c, slice);
+            done += c->icount;
+            if (c->icount != slice) break;
+        }
+    } else {
+        done += c->icount;
+        c->gpr[R_RIP] = c->engine->fault_rip(c);
+        c->cur = NULL;
+    }
+    save(s);
+    s->steps = done;
+}
+
+static bool program(u64 number, bool loud)
+{
+    static struct state start, want, got;
+    static u8 before[RAM_SIZE], after[RAM_SIZE];
+    bool code32;
+    seed = (number + 1) * 0x9e3779b97f4a7c15ull | 1;
+    for (int k = 0; k < 4; k++) rnd();
+    code32 = below(3) == 0;
+    machine_mode(code32);
+    memset(ram_at(NATIVE_BASE), 0x90, RAM_SIZE);
+    st16(ram_at(NATIVE_TAKEN), 0xfeeb);
+    start_state(&start, code32);
+    load(&start);
+    u64 at = START, length = 2 + below(14);
+    for (unsigned k = 0; k < length && at < START + CODE_MAX; k++)
+        if (!append(code32, &at)) break;
+    st16(ram_at(at), 0xfeeb);
+    // the reference
+    load(&start);
+    memcpy(before, ram_at(NATIVE_BASE), RAM_SIZE);
+    u64 total = 1 + below(4 * length), done = 0;
+    while (done < total && step(code32)) done++;
+    if (m.c->exc < 0) total = done;
+    save(&want);
+    u32 want_flags = flags_get(m.c);
+    want.steps = done;
+    memcpy(after, ram_at(NATIVE_BASE), RAM_SIZE);
+    if (!total) return true;
+    memcpy(ram_at(NATIVE_BASE), before, RAM_SIZE);
+    load(&start);
+    m.c->engine->invalidate(m.c, NATIVE_BASE, RAM_SIZE);
+    if (loud) {
+        show(&start, at, total, code32);
+        m.bus.log.cats = 1u << LOG_OP | 1u << LOG_OPOPT | 1u << LOG_OUTASM;
+        m.bus.log.out = stdout;
+    }
+    translated(&got, total);
+    u32 flags = flags_get(m.c);
+    char why[400];
+    differ(why, sizeof why, &want, &got, want_flags, flags);
+    const u8 *ram = ram_at(NATIVE_BASE);
+    for (unsigned k = 0; k < RAM_SIZE && strlen(why) < 300; k++)
+        if (ram[k] != after[k]) {
+            sprintf(why + strlen(why), " memory %x %02x, want %02x;", NATIVE_BASE + k, ram[k], after[k]);
+            break;
+        }
+    if (!why[0]) return true;
+    if (!check_ctx.bad) show(&start, at, total, code32);
+    printf("# program %" PRIu64 ":%s\n", number, why);
+    check_ctx.bad = true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    machine_open();
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    translated_open(m.c, !getenv("NO_OPT"));
+    translated_config.one_insn = getenv("ONE") != NULL;
+    translated_config.size = 8 << 20;
+    m.c->engine->destroy(m.c);
+    m.c->engine_data = m.c->engine->create(m.c);
+    st16(ram_at(NATIVE_TAKEN), 0xfeeb);
+    if (argc > 1) {
+        program(strtoull(argv[1], NULL, 0), true);
+        return 0;
+    }
+    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : 3000, bad = 0;
+    u64 from = getenv("FROM") ? strtoull(getenv("FROM"), NULL, 0) : 0;
+    for (unsigned k = 0; k < cases; k++) bad += !program(from + k, false);
+    if (bad)
+        printf("not ok programs: %u of %u differ\n", bad, cases);
+    else
+        printf("ok programs (%u)\n", cases);
+    return bad != 0;
+}
