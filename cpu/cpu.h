@@ -327,12 +327,14 @@ struct cpu {
     void *engine_data;
     const struct cpu_hooks *hooks; // of a debugger (hook.h), NULL while there is none
     struct cpu_trail *trail;       // last events (hook.h)
-    u64 icount_stop;               // a debugger wants to know when this many instructions have retired, ~0 = no
-    u32 attn_hold;                 // bits of attn that are left pending while a debugger steps
-    struct tlb2 *tlb2;             // second level, cpu/tlb.c
-    u32 tlb_gen_global;            // the same for global pages, which MOV CR3 leaves alone; bit 31 tells the two apart
-    bool fetch_global;             // the last tlb_fetch() was from a global page
-    unsigned index;                // among the machine's CPUs
+    void (*refuse)(
+        struct cpu *c); // tlb_fill() met what is not plain memory; NULL but for lockstep, which must not go on
+    u64 icount_stop;    // a debugger wants to know when this many instructions have retired, ~0 = no
+    u32 attn_hold;      // bits of attn that are left pending while a debugger steps
+    struct tlb2 *tlb2;  // second level, cpu/tlb.c
+    u32 tlb_gen_global; // the same for global pages, which MOV CR3 leaves alone; bit 31 tells the two apart
+    bool fetch_global;  // the last tlb_fetch() was from a global page
+    unsigned index;     // among the machine's CPUs
     u32 apic_id;
 
     struct fpu fpu;

@@ -258,7 +258,10 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
 {
     *pa = mmu_translate(c, lin, acc, system);
     struct phys_page g = phys_page(c->bus, *pa, acc == ACC_WRITE);
-    if (!g.host || !g.direct) return NULL;
+    if (!g.host || !g.direct) {
+        if (unlikely(c->refuse != NULL)) c->refuse(c);
+        return NULL;
+    }
     void *host = g.host + (*pa & 0xfff);
     if (system || c->tlb == &c->tlbs[TLBSET_NONE]) return host;
     if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;

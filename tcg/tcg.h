@@ -43,6 +43,7 @@ enum {               // tb_rec.resume_flags: what exec.c does before it goes on 
     // and why the exit is there, for the statistics; neither: the instruction has no translation
     WHY_MEMORY = 16,
     WHY_JUMP = 32,
+    FLAGS_DEAD = 64, // of a jump: the arithmetic flags are not kept, nobody looks at them there
     RESUME_RAW = 128 // the instruction changes no flags but CF and OF: the record's parts in memory as they were
 };
 INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }
@@ -88,6 +89,8 @@ struct tb {
     u16 nrec;
     u32 rec;                // index of the first record
     u32 runs;               // executions while cold
+    u64 calls;              // with tcg_config.check: instructions that are the interpreter's
+    bool go_dead;           // … and its indirect jump does not keep the flags
     bool dead, global, vec; // vec: uses the host's vector or x87 registers
     u8 fails;
     struct tb *hash, *page[2];
@@ -139,6 +142,8 @@ struct host_entry {
     const void *exit;
 };
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
+// Emits an exit with record number `rec`; returns its length. rx: as in host_thunks().
+u32 host_exit_stub(u8 *rw, u32 rec);
 // Patches the branch (rel32) at code offset `at` to go to `to`; both offsets in one code memory.
 void host_patch_jump(u8 *rw_base, u32 at, u32 to);
 // Turns the exit of a REC_FAR record at `at` into a jump to `to` for as long as the high half of cpu.jump_context is
@@ -152,10 +157,13 @@ void host_patch_entry(u8 *rw_base, u32 at, u32 to);
 #define TCG_SIZE_MAX     (1024ull << 20)
 #define TCG_SIZE_DEFAULT (128ull << 20)
 struct tcg_config {
-    u64 size;      // of the code memory, bytes
-    i32 cold;      // executions of a block before it is translated
-    bool one_insn; // blocks of one instruction, for tests
-    bool no_opt;   // compile_env.opt off
+    u64 size;                        // of the code memory, bytes
+    i32 cold;                        // executions of a block before it is translated
+    bool one_insn;                   // blocks of one instruction, for tests
+    bool no_opt;                     // compile_env.opt off
+    bool check;                      // every run of translated code is compared with the reference's (check.c)
+    const char *command;             // how to see it again, for the report; may be NULL
+    void (*differ)(const char *why); // takes the report, then goes on; NULL: to stderr, and panic
     // Prints `len` bytes of code that stand at `at`, MODE_16 … MODE_64; NULL: bytes are shown.
     void (*disas)(struct cpu *c, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode);
     u64 (*ticks)(void); // a clock for the statistics, NULL: translation time is not measured

@@ -16,7 +16,11 @@
 #define HAVE_TCG 0
 #endif
 
-static const char *const names[] = {"interp", "tcg"};
+static const char *command; // the command line, for reports
+
+void accel_command(const char *text) { command = text; }
+
+static const char *const names[] = {"interp", "tcg", "check"};
 
 #if HAVE_TCG
 static void disas_code(struct cpu *c, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode)
@@ -67,6 +71,9 @@ static bool tcg_option(const char *arg, const struct cpu_engine **engine, struct
                                  .no_opt = o.opt == 0,
                                  .disas = disas_code,
                                  .ticks = ticks};
+    config.check = !strncmp(strncmp(arg, "accel=", 6) ? arg : arg + 6, "check", 5);
+    config.command = command;
+    if (config.check && config.cold == TB_COLD_RUNS) config.cold = 0;
     tcg = tcg_engine;
     tcg.config = &config;
     *engine = &tcg;
@@ -87,7 +94,7 @@ bool accel_option(const char *arg, const struct cpu_engine **engine, struct err 
     snprintf(name, sizeof name, "%.*s", (int)min_u64(strcspn(list, ","), sizeof name - 1), list);
     struct nearest near = {.word = name};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) nearest_try(&near, names[i]);
-    if (!strcmp(name, "tcg")) return tcg_option(arg, engine, e);
+    if (!strcmp(name, "tcg") || !strcmp(name, "check")) return tcg_option(arg, engine, e);
     if (!strcmp(name, "interp")) {
         if (strchr(list, ',')) return err_set(e, "-accel %s: interp takes no properties", arg);
         *engine = &interp_engine;
@@ -102,6 +109,7 @@ void accel_help(struct buf *out)
 {
     buf_printf(out, "interp  one instruction after another, the reference (default)\n");
     buf_printf(out, "tcg     translates blocks to host code%s\n", HAVE_TCG ? "" : " (not in this build)");
+    buf_printf(out, "check   tcg in lockstep with interp: stops at the first difference; takes tcg's properties\n");
 #if HAVE_TCG
     props_help("-accel tcg", tcg_props, ARRAY_LEN(tcg_props), out);
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "mem/base/log.h"
+#include "ui/accel.h"
 #include "ui/chr.h"
 #include "ui/debug.h"
 #include "ui/gdb.h"
@@ -68,6 +69,9 @@ int main(int argc, char **argv)
 {
     static struct setup s;
     struct err e = {0};
+    static struct buf command;
+    for (int i = 0; i < argc; i++) buf_printf(&command, strpbrk(argv[i], " ;&|<>$") ? "%s'%s'" : "%s%s", i ? " " : "", argv[i]);
+    accel_command(buf_text(&command));
     if (!setup_parse(&s, argc, argv, &e)) fail(e.msg);
     if (s.done) return 0;
     signal(SIGPIPE, SIG_IGN);

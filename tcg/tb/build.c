@@ -81,6 +81,17 @@ static bool ir_logged(const struct tcg *k, u64 rip)
     return (log_on(l, LOG_OP) || log_on(l, LOG_OPOPT)) && log_in_range(l, rip);
 }
 
+// For lockstep: what of the block is not translated code's.
+static void note_calls(const struct compile_env *e, struct tb *t)
+{
+    t->calls = 0;
+    t->go_dead = false;
+    for (u32 i = 0; i < e->ir.n; i++) {
+        if (e->ir.op[i].op == IR_CALL) t->calls |= 1ull << e->ir.op[i].insn;
+        if (e->ir.op[i].op == IR_GO) t->go_dead = e->ir.op[i].acc & IR_DEADFLAGS;
+    }
+}
+
 bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
 {
     if (!code_room(k)) {
@@ -112,6 +123,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
         shorten(t);
         text.len = 0;
     }
+    if (k->cfg.check) note_calls(e, t);
     t->code = k->code_used;
     t->code_len = (u16)out.len;
     t->rec = k->rec_used;

@@ -164,7 +164,7 @@ void tb_forget(struct tcg *k)
     memset(k->gone, 0, sizeof k->gone);
     k->meta_used = 16;
     k->code_used = k->code_first;
-    k->rec_used = 0;
+    k->rec_used = 1;
     k->epoch++;
     k->st.flushes++;
     phys_clear_all_code(k->bus);

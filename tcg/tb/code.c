@@ -64,7 +64,10 @@ void code_open(struct tcg *k, u64 bytes)
     k->meta = arena(k->meta_size);
     k->rec_size = (u32)(bytes / PER_REC);
     k->rec = arena((u64)k->rec_size * sizeof *k->rec);
-    k->code_first = (u32)align_up(host_thunks(k->rw, k->rx, &k->host), 64);
+    k->stub = (u32)align_up(host_thunks(k->rw, k->rx, &k->host), 64);
+    k->code_first = (u32)align_up(k->stub + host_exit_stub(k->rw + k->stub, 0), 64);
+    k->rec[0] = (struct tb_rec){.kind = REC_LEAVE, .cc_op = 0xffff, .cc_dst = CC_IN_MEMORY, .cc_src = CC_IN_MEMORY};
+    k->rec_used = 1;
     k->code_used = k->code_first;
 }
 

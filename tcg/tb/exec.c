@@ -6,6 +6,7 @@
 // brings icount up to date before any C that could look at it, so progress() is always 0. Instructions that C executes
 // come from a two-element array, as interp.h asks: the second one stops.
 #include <stdlib.h>
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
 #include "mem/base/bits.h"
@@ -24,7 +25,8 @@ struct exec {
     // The jump that led to the dispatcher and may be linked to what is found there.
     const struct tb_rec *link;
     const struct tb *link_from;
-    u64 link_base; // code_base there
+    u64 link_base;       // code_base there
+    struct check *check; // NULL: no lockstep
 };
 
 static void *tcg_create(struct cpu *c)
@@ -32,13 +34,16 @@ static void *tcg_create(struct cpu *c)
     struct exec *e = xalloc(sizeof *e);
     e->k = tb_cache_get(c);
     e->slot[1].exec = interp_stop;
+    if (e->k->cfg.check) e->check = check_new();
     return e;
 }
 
 static void tcg_destroy(struct cpu *c)
 {
+    struct exec *e = c->engine_data;
     tb_cache_put(c);
-    free(c->engine_data);
+    free(e->check);
+    free(e);
 }
 
 static u64 tcg_progress(struct cpu *c) { return 0; }
@@ -137,7 +142,8 @@ static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u
         if (e->nlocal == TB_LOCAL) drop_local(c, e);
         e->local[e->nlocal++] = (u16)slot;
     }
-    c->jump[slot] = (struct jump_entry){rip, c->jump_context, (u64)(uintptr_t)(e->k->rx + t->code), c->code_base};
+    const u8 *code = e->k->rx + (e->check ? e->k->stub : t->code);
+    c->jump[slot] = (struct jump_entry){rip, c->jump_context, (u64)(uintptr_t)code, c->code_base};
 }
 
 // A link between pages is guarded: it holds for this generation of translations and this code_base. Where CS has a
@@ -161,7 +167,8 @@ static void link_jump(struct cpu *c, struct exec *e, const struct tb *to)
     k->st.far++;
 }
 
-// The block at RIP, NULL if its code cannot be kept; sets code_base. May raise the fetch's fault.
+// The block at RIP, NULL if its code cannot be kept or execution must stop here (ATTN_EXIT); sets code_base. May raise
+// the fetch's fault.
 static struct tb *find(struct cpu *c, struct exec *e)
 {
     struct tcg *k = e->k;
@@ -169,6 +176,10 @@ static struct tb *find(struct cpu *c, struct exec *e)
     if (unlikely(e->gen != c->tlb_gen)) drop_local(c, e);
     k->st.lookups++;
     c->code_base = rip - (lin & 0xfff);
+    if (unlikely(cpu_break_key(c, lin, pa))) { // a page with a debugger's marks is executed step by step
+        if (hook_marked(c->hooks, lin, pa)) cpu_break(c, lin);
+        return NULL;
+    }
     struct tb *t = tb_find(k, pa, c->mode);
     if (t && unlikely(t->pa2 != ~(u64)0) &&
         tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) {
@@ -280,6 +291,25 @@ static u32 flags_to_resume(struct cpu *c, unsigned resume, const struct raw_flag
     return resume & RESUME_HOST ? fl : ~0u;
 }
 
+// Lockstep: compares at an exit. `taken`: what cpu.left has lost.
+static void check_exit(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r, u64 taken)
+{
+    u64 rip = c->code_base + (u64)(i64)r->target, done = taken - (r->tb ? t->n - r->done : 0);
+    if (r->kind == REC_BUDGET) {
+        rip = c->code_base + (t->pa & 0xfff);
+        done = t->dead ? taken : taken - t->n;
+    } else if (!r->tb) { // through the jump cache: its entry was for this RIP
+        rip = check_rip(e->check);
+        const struct jump_entry *j = &c->jump[jump_hash(rip)];
+        if (j->at != rip || j->base != c->code_base) rip = j->at + 1;
+    } else if (r->kind != REC_INSN && !cpu_code64(c)) {
+        rip = cut_target(t, r, rip);
+    }
+    c->gpr[R_RIP] = rip;
+    bool flags = r->tb ? !(r->resume_flags & FLAGS_DEAD) || r->kind == REC_INSN : !t->go_dead;
+    check_compare(c, e->check, e->k, done, flags);
+}
+
 // Runs translated code from the start of t until it leaves for the dispatcher.
 static void enter(struct cpu *c, struct exec *e, const struct tb *t)
 {
@@ -288,22 +318,27 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
     u32 flags = ~0u;
     i64 given = (i64)(c->icount_limit - c->icount);
     c->left = given;
+    if (e->check) check_reference(c, e->check, t, 0);
     for (;;) {
         k->st.enters++;
         const struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
-        t = tb_at(k, r->tb);
+        if (likely(r->tb)) t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
         tcg_flags_complete(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
         struct raw_flags raw = {c->cc_op, c->cc_dst, c->cc_src};
         tcg_flags_normal(c);
+        if (e->check) check_exit(c, e, t, r, (u64)(given - c->left));
         if (r->kind == REC_BUDGET) {
             c->icount += (u64)(given - c->left - (t->dead ? 0 : t->n));
             c->gpr[R_RIP] = c->code_base + (t->pa & 0xfff);
             k->st.dead += t->dead;
             return;
         }
-        c->icount += (u64)(given - c->left - (t->n - r->done));
-        if (r->kind == REC_LEAVE) return;
+        c->icount += (u64)(given - c->left - (r->tb ? t->n - r->done : 0));
+        if (r->kind == REC_LEAVE) {
+            if (!r->tb) c->gpr[R_RIP] = check_rip(e->check);
+            return;
+        }
         if (r->kind != REC_INSN) {
             exit_jump(c, e, t, r);
             return;
@@ -312,6 +347,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
         given = (i64)(c->icount_limit - c->icount);
         c->left = given - (t->n - r->insn - 1);
         if (unlikely(c->left < 0)) return;
+        if (e->check) check_reference(c, e->check, t, r->insn + 1);
         flags = flags_to_resume(c, r->resume_flags, &raw);
         at = k->rx + t->code + r->resume;
     }
@@ -331,8 +367,9 @@ static void tcg_run(struct cpu *c)
         u32 epoch = k->epoch;
         struct tb *t = find(c, e);
         if (unlikely(!t || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
-            alone(c, e);
             e->link = NULL;
+            if (asks(c)) return; // a breakpoint
+            alone(c, e);
             continue;
         }
         if (!warm(c, e, t) || unlikely(t->n > left)) {
@@ -343,7 +380,7 @@ static void tcg_run(struct cpu *c)
         if (unlikely(k->epoch != epoch)) e->link = NULL;
         if (log_on(&c->bus->log, LOG_EXEC)) tb_log_entry(k, t, c);
         if (may_be_reached(c, t)) {
-            if (e->link) link_jump(c, e, t);
+            if (e->link && !e->check) link_jump(c, e, t);
             if (t->key & MODE_FLAT) fill_jump_cache(c, e, t, c->gpr[R_RIP]); // else two CS bases might share an entry
         }
         e->link = NULL;
@@ -355,6 +392,7 @@ static void tcg_info(struct cpu *c, struct buf *out)
 {
     struct exec *e = c->engine_data;
     tb_info(e->k, out);
+    if (e->check) check_info(e->check, out);
 }
 
 const struct cpu_engine tcg_engine = {.name = "tcg",

@@ -86,18 +86,29 @@ static void disassemble(const struct tcg *k, struct buf *out, const u8 *code, u3
     buf_printf(out, "\n");
 }
 
-void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip)
+void tb_print_guest(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out)
 {
-    if (!log_in_range(&k->bus->log, rip)) return;
-    struct buf out = {0};
     u8 bytes[TB_MAX * 15];
     for (unsigned i = 0; i < t->bytes; i++) {
         unsigned room = PAGE_SIZE - (t->pa & 0xfff);
         bytes[i] = (u8)bus_load(k->bus, i < room ? t->pa + i : t->pa2 + (i - room), 1);
     }
-    buf_printf(&out, "----------------\nIN: pa %llx mode %x\n", (ull)t->pa, t->key);
-    disassemble(k, &out, bytes, t->bytes, rip, t->key & MODE_CODE);
-    log_item(&k->bus->log, LOG_INASM, "%s\n", buf_text(&out));
+    buf_printf(out, "IN: physical %llx, mode %x\n", (ull)t->pa, t->key);
+    disassemble(k, out, bytes, t->bytes, rip, t->key & MODE_CODE);
+}
+
+void tb_print_host(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out)
+{
+    buf_printf(out, "OUT: RIP %llx [size=%u]\n", (ull)rip, t->code_len);
+    disassemble(k, out, k->rw + t->code, t->code_len, (u64)(uintptr_t)(k->rx + t->code), MODE_64);
+}
+
+void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip)
+{
+    if (!log_in_range(&k->bus->log, rip)) return;
+    struct buf out = {0};
+    tb_print_guest(k, t, rip, &out);
+    log_item(&k->bus->log, LOG_INASM, "----------------\n%s\n", buf_text(&out));
     buf_free(&out);
 }
 
@@ -105,8 +116,7 @@ void tb_log_host(struct tcg *k, const struct tb *t, u64 rip)
 {
     if (!log_in_range(&k->bus->log, rip)) return;
     struct buf out = {0};
-    buf_printf(&out, "OUT: rip %llx, [size=%u]\n", (ull)rip, t->code_len);
-    disassemble(k, &out, k->rw + t->code, t->code_len, (u64)(uintptr_t)(k->rx + t->code), MODE_64);
+    tb_print_host(k, t, rip, &out);
     log_item(&k->bus->log, LOG_OUTASM, "%s\n", buf_text(&out));
     buf_free(&out);
 }

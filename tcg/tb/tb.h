@@ -40,8 +40,9 @@ struct tcg {
     u8 *meta; // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
-    u32 rec_size, rec_used;
-    u32 epoch; // flushes: a pointer into the arenas is good while this stays
+    u32 rec_size, rec_used; // record 0 is left by `stub`
+    u32 stub;               // code that leaves: where the jump cache leads in lockstep
+    u32 epoch;              // flushes: a pointer into the arenas is good while this stays
     struct host_entry host;
     struct tb *hash[TB_HASH], *pages[TB_HASH];
     struct tb *gone[TB_HASH]; // dead, translated, and links may lead there: by (physical address, mode)
@@ -76,6 +77,17 @@ struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa);
 bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip);
 // info.c
 void tb_info(const struct tcg *k, struct buf *out);
+void tb_print_guest(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out);
+void tb_print_host(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out);
 void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip);
 void tb_log_entry(struct tcg *k, const struct tb *t, const struct cpu *c);
 void tb_log_host(struct tcg *k, const struct tb *t, u64 rip);
+// check.c: lockstep
+struct check;
+struct check *check_new(void); // freed by free()
+// Runs the reference from instruction `first` of t (code_base is set) and takes everything back.
+void check_reference(struct cpu *c, struct check *k, const struct tb *t, unsigned first);
+// The state after `done` instructions by translated code, RIP included; flags: the arithmetic ones count.
+void check_compare(struct cpu *c, struct check *k, const struct tcg *g, u64 done, bool flags);
+u64 check_rip(const struct check *k); // where the reference was at the end
+void check_info(const struct check *k, struct buf *out);

@@ -35,18 +35,19 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
     return (u32)(p - rw);
 }
 
-void host_patch_jump(u8 *rw, u32 at, u32 to) { st32(rw + at, to - (at + 4)); }
-void host_patch_entry(u8 *rw, u32 at, u32 to)
-{
-    rw[at] = 0xe9;
-    st32(rw + at + 1, to - (at + 5));
-}
-
 static u8 *leave(u8 *p, u32 rec) // mov r11d, rec; jmp [r14 + host_exit]
 {
     p = PUT(p, 0x41, 0xbb);
     p = put32(p, rec);
     return PUT(p, 0x41, 0xff, 0x66, FIELD(host_exit));
+}
+
+u32 host_exit_stub(u8 *rw, u32 rec) { return (u32)(leave(rw, rec) - rw); }
+void host_patch_jump(u8 *rw, u32 at, u32 to) { st32(rw + at, to - (at + 4)); }
+void host_patch_entry(u8 *rw, u32 at, u32 to)
+{
+    rw[at] = 0xe9;
+    st32(rw + at + 1, to - (at + 5));
 }
 
 void host_patch_far(u8 *rw, u32 at, u32 gen, u64 base, u32 to)

@@ -146,6 +146,7 @@ static void put_link(struct em *m, const struct ir_op *o, struct tb_rec *r)
     r->target = (i32)o->imm;
     r->done = (u8)m->t->n; // left is right
     r->imm = o->size;
+    r->resume_flags = o->acc & IR_DEADFLAGS ? FLAGS_DEAD : 0;
     u32 rec = (u32)(r - m->out->rec);
     if (!is_far(o)) {
         r->kind = REC_JUMP;
@@ -245,6 +246,7 @@ void emit_cold(struct em *m)
             r->target = (i32)o->imm;
             r->done = (u8)m->t->n; // left is right
             r->imm = o->size;
+            r->resume_flags = o->acc & IR_DEADFLAGS ? FLAGS_DEAD : 0;
             r->patch = (u16)m->taken[k].at;
             put_exit(m, m->taken[k].rec);
             continue;

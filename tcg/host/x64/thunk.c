@@ -11,6 +11,15 @@ static void push_pop(struct em *m, unsigned reg, u8 opc)
     put8(m, opc | (reg & 7));
 }
 
+u32 host_exit_stub(u8 *rw, u32 rec)
+{
+    struct em m = {.p = rw, .start = rw};
+    struct opnd to = O_CPU(host_exit);
+    put_imm(&m, 4, H_TMP, (i64)rec);
+    put_rm(&m, 0, 0xff, 4, 4, &to);
+    return here(&m);
+}
+
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
 {
     struct em m = {.p = rw, .start = rw};
