@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Lockstep must pass right code and find wrong code: here the translated code's constants are falsified under it.
+#include "mem/base/buf.h"
+#include "tests/insn/machine.h"
+#if !defined(__x86_64__)
+int main(void) { return printf("skip tcg_check: the host is not x86-64\n") < 0; }
+#else
+#include "tcg/tb/tb.h"
+
+enum { AT = 0x7000 };
+static char first[8192];
+static unsigned reports;
+static void differ(const char *text)
+{
+    if (!reports++) snprintf(first, sizeof first, "%s", text);
+}
+
+static const struct tcg_config config = {
+    .size = TCG_SIZE_MIN, .check = true, .differ = differ, .command = "doppel --again"};
+static struct cpu_engine engine;
+
+static struct machine *start(const u8 *code, unsigned n)
+{
+    engine = tcg_engine;
+    engine.config = &config;
+    struct machine *m = machine_protected_engine("max", &engine);
+    memcpy(m->ram->host + AT, code, n);
+    reports = 0;
+    first[0] = 0;
+    return m;
+}
+
+// A loop with stores, flags that live on, a call through a register, a string instruction, an exception at the end.
+// clang-format off
+static const u8 loop[] = {
+    0xbe, 0, 0, 1, 0,                   // mov esi, 10000h
+    0xb9, 0x44, 0x33, 0x22, 0x11,       // 7005: mov ecx, 11223344h
+    0xc7, 6, 0x88, 0x77, 0x66, 0x55,    // mov dword [esi], 55667788h
+    0x01, 0x0e,                         // add [esi], ecx
+    0x11, 0xc8,                         // adc eax, ecx
+    0x75, 1,                            // jnz + 1
+    0x40,                               // inc eax
+    0xbb, 0x30, 0x70, 0, 0,             // mov ebx, 7030h
+    0xff, 0xd3,                         // call ebx
+    0xbf, 0, 0, 2, 0,                   // mov edi, 20000h
+    0xb9, 4, 0, 0, 0,                   // mov ecx, 4
+    0xf3, 0xab,                         // rep stosd
+    0xeb, 0xd9,                         // jmp 7005
+    0x90, 0x90, 0x90, 0x90,
+    0x8d, 0x52, 0x07,                   // 7030: lea edx, [edx + 7]
+    0xc3};                              // ret
+// clang-format on
+
+static void agree(void)
+{
+    struct machine *m = start(loop, sizeof loop);
+    struct buf b = {0};
+    CHECK_EQ(cpu_run(m->c, 20000), CPU_STOP_BUDGET);
+    CHECK_EQ(reports, 0);
+    CHECK_STR(first, "");
+    CHECK_EQ(m->c->icount, 20000);
+    engine.info(m->c, &b);
+    const char *line = strstr(buf_text(&b), "checked ");
+    unsigned runs = 0, insns = 0;
+    CHECK(line && sscanf(line, "checked %u runs of translated code, %u", &runs, &insns) == 2);
+    CHECK(runs > 3000 && insns > 15000);
+    buf_free(&b);
+    machine_free(m);
+}
+
+// Replaces a 32-bit constant in all of the translated code.
+static bool falsify(struct machine *m, u32 from, u32 to)
+{
+    struct tcg *k = m->bus.code_cache;
+    bool any = false;
+    for (u32 at = k->code_first; at + 4 <= k->code_used; at++) {
+        if (ld32(k->rw + at) != from) continue;
+        st32(k->rw + at, to);
+        any = true;
+    }
+    return any;
+}
+
+static void found(u32 constant, const char *what, const char *also)
+{
+    struct machine *m = start(loop, sizeof loop);
+    cpu_run(m->c, 100);
+    CHECK_EQ(reports, 0);
+    CHECK(falsify(m, constant, constant ^ 0x100));
+    cpu_run(m->c, 100);
+    CHECK(reports > 0);
+    CHECK(strstr(first, what));
+    CHECK(strstr(first, also));
+    CHECK(strstr(first, "to see it again: doppel --again"));
+    machine_free(m);
+}
+
+static void wrong_register(void) { found(0x11223344, "differ: ", "reference "); }
+static void wrong_memory(void) { found(0x55667788, "differ: memory", "reference's store 0"); }
+static void wrong_target(void) { found(0x7030, "differ: ", "IN: physical 7017"); }
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {TEST(agree), TEST(wrong_register), TEST(wrong_memory),
+                                              TEST(wrong_target)};
+    return check_main(argc, argv, tests, ARRAY_LEN(tests));
+}
+#endif
