@@ -365,6 +365,10 @@ static void tcg_run(struct cpu *c)
         i64 left = (i64)(c->icount_limit - c->icount);
         if (unlikely(left <= 0)) return;
         u32 epoch = k->epoch;
+        if (unlikely(c->gpr[R_RIP] >> 32 && !cpu_code64(c))) { // code that ran over the end of 4 GB goes on at 0
+            c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
+            e->link = NULL;
+        }
         struct tb *t = find(c, e);
         if (unlikely(!t || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
             e->link = NULL;
