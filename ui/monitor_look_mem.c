@@ -155,6 +155,22 @@ static void dump(struct mon_call *a, bool phys)
 void mon_x(struct mon_call *a) { dump(a, false); }
 void mon_xp(struct mon_call *a) { dump(a, true); }
 
+void mon_print_string(struct mon_call *a)
+{
+    u64 addr;
+    if (mon_number(a, "address", a->rest, &addr)) dump_text(a, addr, 1, false);
+}
+
+void mon_gva2gpa(struct mon_call *a)
+{
+    u64 addr, pa;
+    if (!mon_number(a, "address", a->rest, &addr)) return;
+    if (mmu_peek(mon_the_cpu(), addr, &pa))
+        buf_printf(a->out, "gpa: 0x%llx\n", (unsigned long long)pa);
+    else
+        buf_printf(a->out, "Unmapped\n");
+}
+
 void mon_print(struct mon_call *a)
 {
     u64 v;

@@ -25,6 +25,21 @@ static const struct fuzz_seed seeds[] = {
     FUZZ_SEED("break 0x7c00"),
     FUZZ_SEED("boot_set cdn"),
     FUZZ_SEED("step 3"),
+    FUZZ_SEED("step -v 2"),
+    FUZZ_SEED("page 0xfffff000"),
+    FUZZ_SEED("find/4w -p 0 0x10000 0x1234 \"ab\""),
+    FUZZ_SEED("bt 5"),
+    FUZZ_SEED("print-stack 4"),
+    FUZZ_SEED("u /3h 0x7c00"),
+    FUZZ_SEED("info gdt 0 3"),
+    FUZZ_SEED("info msr 0x1b"),
+    FUZZ_SEED("info tss"),
+    FUZZ_SEED("p *(u16)0x410 + (i8)$al >= -1 && !0"),
+    FUZZ_SEED("x/3s 0xf000:0x10"),
+    FUZZ_SEED("crc 0 0xff"),
+    FUZZ_SEED("symbols list *a?"),
+    FUZZ_SEED("info exceptions 3"),
+    FUZZ_SEED("info lapic 0"),
 };
 static void fuzz_one(const u8 *data, size_t len)
 {
