@@ -236,17 +236,22 @@ static bool set_guarded(struct cpu *c, const struct gdb_view *v, const struct re
     u64 mask = r->bits == 32 ? 0xffffffff : ~(u64)0;
     if (!((get_word(c, v, r) ^ x) & mask)) return true;
     jmp_buf fault, *outer = c->fault;
+    struct { // an exception that waits for its delivery, should the machine have stopped at one
+        int exc, first;
+        u32 err;
+        bool has_err, here, ext;
+    } wait = {c->exc, c->exc_first, c->exc_err, c->exc_has_err, c->exc_here, c->exc_ext};
     volatile u8 cpl = c->cpl;
     volatile bool ok = false;
     bool system = r->kind == CR || r->kind == DR;
-    int exc = c->exc, first = c->exc_first;
     c->fault = &fault;
     if (system) c->cpl = 0;
     if (!setjmp(fault)) ok = set_word(c, v, r, x);
     c->fault = outer;
     if (system) c->cpl = cpl;
-    c->exc = exc; // what it raised was for us
-    c->exc_first = first;
+    c->exc = r->kind == PC ? -1 : wait.exc; // elsewhere it has not happened
+    c->exc_first = wait.first, c->exc_err = wait.err, c->exc_has_err = wait.has_err;
+    c->exc_here = wait.here, c->exc_ext = wait.ext;
     cpu_update_mode(c);
     return ok;
 }

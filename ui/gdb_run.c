@@ -134,7 +134,8 @@ static void on_stop(void *owner, const struct debug_stop *s)
 {
     struct gdb *g = owner;
     vm.pc->m.held = 0;
-    if (s->kind == STOP_USER && !g->interrupting) g->go_on = false; // somebody else wanted it
+    bool ours = s->kind == STOP_STEP || (s->kind == STOP_USER ? g->interrupting : s->owner == g);
+    if (!ours) g->go_on = false; // somebody else wanted it, or the machine is off
     g->interrupting = false;
     note_stop(g, s);
     if (!g->waiting) return;
@@ -199,6 +200,7 @@ void gdb_resume(struct gdb *g, const enum gdb_action act[MACHINE_MAX_CPUS])
 
 void gdb_reset_machine(struct gdb *g)
 {
+    g->interrupting = !vm.paused;
     vm_stop();
     machine_reset(&vm.pc->m);
     vm_after_reset();
@@ -222,7 +224,7 @@ void gdb_detach(struct gdb *g)
     drop_points(g);
     g->waiting = false;
     vm.pc->m.held = 0;
-    if (vm.paused && !vm.quit) vm_cont();
+    if (vm.paused && !vm.quit && debug_stop()->kind != STOP_POWEROFF) vm_cont();
 }
 
 void gdb_end(struct gdb *g)
