@@ -17,8 +17,9 @@
 //  5. hooks->each: the loop (cpu/loop.c) executes instruction by instruction with step(), as with EFLAGS.TF.
 //  6. `xchg bx,bx` is executed by interp's function when hook_wants(c, HOOK_MAGIC) as it is decoded.
 //  7. While cpu->trail->blocks_on an engine notes each block that it enters (trail_block()): where it lies is all that
-//     the record of last branches needs. It costs the interpreter 2 %, so it is on only where someone will look: -d
-//     cpu_reset, -no-reboot, the first `info branches`. Switching it flushes the engines.
+//     the record of last branches needs. It costs the interpreter 3 % and the translator its links, so it is on only
+//     where someone will look: -d cpu_reset, -no-reboot on the interpreter, the first `info branches`. Switching it
+//     flushes the engines.
 // Exceptions, interrupts and port accesses are recorded always: they cost hundreds of instructions anyway.
 #pragma once
 #include "cpu/cpu.h"

@@ -94,7 +94,7 @@ static u64 code_linear(const struct cpu *c, u64 rip) { return cpu_code64(c) ? ri
 static void x_undefined(struct cpu *c, const struct insn *i) { cpu_raise(c, EXC_UD); }
 // `xchg bx,bx` where a debugger asked for it; it changes nothing, in 64-bit code neither (66 87 DB keeps the rest).
 static void x_magic(struct cpu *c, const struct insn *i) { cpu_hook(c, HOOK_MAGIC, 0, 0, 0); }
-static bool is_magic(const struct insn *i)
+bool interp_is_magic(const struct insn *i)
 {
     return i->op == OP_XCHG_EvGv && !i->is_mem && i->rm == R_RBX && i->reg == R_RBX && i->osz == 2;
 }
@@ -124,7 +124,7 @@ void interp_finish(struct cpu *c, struct insn *i, enum decode_status s)
     if (!i->len) i->len = 1;
     if (s == DECODE_OK && (insn_rows[i->op].attr & (A_VEX | A_NOREAL)) && !cpu_protected(c)) s = DECODE_UD;
     if (s == DECODE_OK) {
-        i->exec = hook_wants(c, HOOK_MAGIC) && is_magic(i) ? x_magic : interp_pick(i);
+        i->exec = hook_wants(c, HOOK_MAGIC) && interp_is_magic(i) ? x_magic : interp_pick(i);
         return;
     }
     i->op = OP_NONE;

@@ -47,6 +47,7 @@ INLINE void insn_next(struct cpu *c, const struct insn *i)
     c->cur = i;
     i->exec(c, i);
 }
+bool interp_is_magic(const struct insn *i); // `xchg bx,bx`, a debugger's magic breakpoint
 extern const struct cpu_engine interp_engine;
 
 // Effective address of the memory operand, cut to the address size.

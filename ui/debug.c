@@ -398,7 +398,8 @@ static void apply(void)
     for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
         struct cpu *c = vm.pc->m.cpu[i];
         c->hooks = any ? h : NULL;
-        c->trail->blocks_on = dbg.autopsy || dbg.branches;
+        bool cheap = log_on(&vm.pc->m.bus.log, LOG_RESET) || !strcmp(c->engine->name, "interp");
+        c->trail->blocks_on = dbg.branches || (dbg.autopsy && cheap);
         c->icount_stop = ~(u64)0;
         cpu_update_mode(c);
         tlb_flush(c, true);

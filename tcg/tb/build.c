@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Blocks out of guest code: decoding, and the way through the translator.
 #include <string.h>
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "mem/base/bits.h"
 #include "mem/base/buf.h"
@@ -35,7 +36,7 @@ static bool straddler(struct cpu *c, struct tb *t, u64 rip, unsigned page_room)
     return true;
 }
 
-struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa)
+struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa, u32 marks)
 {
     u8 *host;
     tlb_fetch(c, tb_linear(c, rip), &host);
@@ -46,15 +47,21 @@ struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa)
         tb_forget(k);
         t = tb_alloc(k);
     }
-    unsigned page_room = PAGE_SIZE - (pa & 0xfff), most = k->cfg.one_insn ? 1 : TB_MAX, jcc = 0;
+    unsigned page_room = PAGE_SIZE - (pa & 0xfff), most = k->cfg.one_insn ? 1 : TB_MAX;
+    unsigned jcc = c->trail->blocks_on ? TB_JCC : 0; // then a block's last instruction is the one that branches
     t->pa = pa;
-    t->key = c->mode;
+    t->key = c->mode | marks;
     while (t->n < most) {
+        if (unlikely(marks) && t->n && hook_marked(c->hooks, tb_linear(c, rip + t->bytes), pa + t->bytes)) break;
         struct insn *i = &t->insn[t->n];
         unsigned room = min_u64(page_room - t->bytes, limit_room(c, rip + t->bytes));
         enum decode_status s = decode(c->decoder, host + t->bytes, room, c->mode & MODE_CODE, i);
         if (s == DECODE_MORE) break; // page border or limit: the next block's affair
         interp_finish(c, i, s);
+        if (hook_wants(c, HOOK_MAGIC) && interp_is_magic(i)) { // executed alone
+            if (!t->n) return NULL;
+            break;
+        }
         t->bytes += i->len;
         t->n++;
         if (ends_block(t, i, &jcc)) break;

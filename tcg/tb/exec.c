@@ -19,6 +19,7 @@ struct exec {
     struct tcg *k;
     u64 rip;             // of the instruction that executes in C
     struct insn slot[2]; // … and itself
+    bool marked;         // the block found last begins where a debugger has a breakpoint
     u32 gen;             // cpu.tlb_gen when jump cache entries of local pages were last good
     u32 nlocal;
     u16 local[TB_LOCAL]; // their slots
@@ -128,9 +129,9 @@ static void drop_local(struct cpu *c, struct exec *e)
 static bool is_local(const struct cpu *c) { return c->jump_context >> 63 && !c->fetch_global; }
 
 // Whether jumps may lead to the block without C's looking: not if its second page must be looked at.
-static bool may_be_reached(const struct cpu *c, const struct tb *t)
+static bool may_be_reached(const struct cpu *c, const struct exec *e, const struct tb *t)
 {
-    return t->pa2 == ~(u64)0 && !log_on(&c->bus->log, LOG_EXEC);
+    return t->pa2 == ~(u64)0 && !e->marked && !c->trail->blocks_on && !log_on(&c->bus->log, LOG_EXEC);
 }
 
 static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u64 rip)
@@ -176,17 +177,16 @@ static struct tb *find(struct cpu *c, struct exec *e)
     if (unlikely(e->gen != c->tlb_gen)) drop_local(c, e);
     k->st.lookups++;
     c->code_base = rip - (lin & 0xfff);
-    if (unlikely(cpu_break_key(c, lin, pa))) { // a page with a debugger's marks is executed step by step
-        if (hook_marked(c->hooks, lin, pa)) cpu_break(c, lin);
-        return NULL;
-    }
-    struct tb *t = tb_find(k, pa, c->mode);
+    u32 marks = cpu_break_key(c, lin, pa);
+    e->marked = unlikely(marks) && hook_marked(c->hooks, lin, pa);
+    if (unlikely(e->marked) && cpu_break(c, lin)) return NULL;
+    struct tb *t = tb_find(k, pa, c->mode | marks);
     if (t && unlikely(t->pa2 != ~(u64)0) &&
         tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) {
         tb_invalidate(k, pa, 1, &k->st.by_page); // the second page is another one now
         t = NULL;
     }
-    return t ? t : tb_build(c, k, rip, pa);
+    return t ? t : tb_build(c, k, rip, pa, marks);
 }
 
 // Whether t has code now.
@@ -371,11 +371,13 @@ static void tcg_run(struct cpu *c)
         }
         struct tb *t = find(c, e);
         if (unlikely(!t || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
-            e->link = NULL;
-            if (asks(c)) return; // a breakpoint
+            if (!t && (c->attn & ATTN_EXIT)) return; // a breakpoint
+            if (unlikely(c->trail->blocks_on)) trail_block(c->trail, c->seg[S_CS].base + c->gpr[R_RIP], 0, c->mode);
             alone(c, e);
+            e->link = NULL;
             continue;
         }
+        if (unlikely(c->trail->blocks_on)) trail_block(c->trail, c->seg[S_CS].base + c->gpr[R_RIP], t->bytes, c->mode);
         if (!warm(c, e, t) || unlikely(t->n > left)) {
             if (k->epoch == epoch) interpret(c, e, t); // else t is gone
             e->link = NULL;
@@ -383,7 +385,7 @@ static void tcg_run(struct cpu *c)
         }
         if (unlikely(k->epoch != epoch)) e->link = NULL;
         if (log_on(&c->bus->log, LOG_EXEC)) tb_log_entry(k, t, c);
-        if (may_be_reached(c, t)) {
+        if (may_be_reached(c, e, t)) {
             if (e->link && !e->check) link_jump(c, e, t);
             if (t->key & MODE_FLAT) fill_jump_cache(c, e, t, c->gpr[R_RIP]); // else two CS bases might share an entry
         }

@@ -72,7 +72,8 @@ void tb_new_age(struct tcg *k); // the same, and generations start again from 1
 // build.c
 u64 tb_linear(const struct cpu *c, u64 rip); // of code
 // Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
-struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa);
+// `marks`: cpu_break_key() of the page.
+struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa, u32 marks);
 // Translates; false: the interpreter's functions must do, and after a flush (k->epoch) `t` is gone.
 bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip);
 // info.c
