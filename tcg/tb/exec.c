@@ -219,14 +219,20 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
 
 static bool rip_canonical(u64 rip) { return (u64)((i64)(rip << 16) >> 16) == rip; }
 
+// The exit leads to the next instruction: a jump not taken, or the block's end by length. Nothing raises here, whatever
+// lies there: the next fetch does.
+static bool goes_on(const struct tb *t, const struct tb_rec *r)
+{
+    i32 next = t->pa & 0xfff;
+    for (unsigned k = 0; k <= r->insn; k++) next += t->insn[k].len;
+    return r->target == next || !(insn_rows[t->insn[r->insn].op].attr & A_END);
+}
+
 // Target of a jump as the instruction would have it: cut to its operand size.
 static u64 cut_target(const struct tb *t, const struct tb_rec *r, u64 rip)
 {
     const struct insn *i = &t->insn[r->insn];
-    i32 next = t->pa & 0xfff;
-    for (unsigned k = 0; k <= r->insn; k++) next += t->insn[k].len;
-    if (r->target == next || !(insn_rows[i->op].attr & A_END)) return rip; // not taken, or the block's end by length
-    return i->osz == 2 ? (u16)rip : i->osz == 4 ? (u32)rip : rip;
+    return goes_on(t, r) ? rip : i->osz == 2 ? (u16)rip : i->osz == 4 ? (u32)rip : rip;
 }
 
 // A jump that raises: executed again by the interpreter's function.
@@ -243,17 +249,17 @@ static void refuse_jump(struct cpu *c, struct exec *e, const struct tb *t, const
 static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
 {
     u64 rip = c->code_base + (u64)(i64)r->target, to = rip;
-    if (cpu_code64(c)) {
-        if (unlikely(!rip_canonical(rip))) {
-            refuse_jump(c, e, t, r);
-            return;
-        }
-    } else {
+    bool bad = !rip_canonical(rip);
+    if (!cpu_code64(c)) {
         to = cut_target(t, r, rip);
-        if (unlikely(to > c->seg[S_CS].limit)) {
+        bad = to > c->seg[S_CS].limit;
+    }
+    if (unlikely(bad)) {
+        if (!goes_on(t, r))
             refuse_jump(c, e, t, r);
-            return;
-        }
+        else
+            c->gpr[R_RIP] = to;
+        return;
     }
     c->gpr[R_RIP] = to;
     if (to != rip) return; // a link would not cut

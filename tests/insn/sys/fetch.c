@@ -277,6 +277,7 @@ static void wraps(void)
         u32 vec, at; // END_VEC: at 12h behind the INT n there
     } t[] = {
         {"NOP at FFFFh", 0xffff, 1, {0x90}, GP, 0x10000},
+        {"INC AX at FFFFh", 0xffff, 1, {0x40}, GP, 0x10000},
         {"MOV imm16 across FFFFh", 0xfffe, 3, {0xb8, 1, 2}, GP, 0xfffe},
         {"MOV imm16 up to FFFFh", 0xfffd, 3, {0xb8, 1, 2}, GP, 0x10000},
         {"a prefix at FFFFh", 0xffff, 1, {0x66}, GP, 0xffff},
@@ -305,6 +306,7 @@ static void wraps(void)
         run(&r);
         if (t[i].vec == GP) {
             event_is(GP, 0, (void *)(ul)t[i].at);
+            if (t[i].b[0] == 0x40) EQ("ax, once", ev.r.ax, 1);
             continue;
         }
         ends();

@@ -209,6 +209,21 @@ static void large(void)
 
 static void halves(void)
 {
+    test("code that runs over the end of the lower half", "vol. 1 3.3.7.1");
+    window_reset();
+    boot_pml4[255] = (ul)pdpt | P | PW | PU;
+    pdpt[511] = (ul)pd | P | PW | PU;
+    pd[511] = (ul)pt | P | PW | PU;
+    pt[511] = (ul)frame[3] | P | PW | PU;
+    memcpy(frame[3] + 0xffc, "\xff\xc0\xff\xc0", 4); // INC EAX, twice
+    flush();
+    struct regs r = ring(3, (void *)0x00007ffffffffffcul);
+    for (unsigned k = 0; k < 3; k++) {
+        run(&r);
+        event_is(GP, 0, (void *)0x0000800000000000ul);
+        EQ("eax, each once", ev.r.ax, 2);
+    }
+    pt[511] = boot_pml4[255] = 0;
     test("both halves see the same tables", "vol. 3 4.5");
     window_reset();
     W64(LOW + 0x2008) = 0x1122334455667788ull;
