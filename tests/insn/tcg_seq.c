@@ -24,6 +24,12 @@ struct state {
     u64 steps;
     u8 data[NATIVE_DATA_SIZE];
 };
+// Kinds of code: 64-bit and 32-bit flat, 32- and 16-bit with segments that have bases and limits.
+enum kind { K64, K32, K32SEG, K16, K_COUNT };
+static const char *const kind_names[] = {"64-bit", "32-bit", "32-bit segmented", "16-bit"};
+static enum kind kind;
+static u64 cs_base, ds_base;
+static unsigned code_size(void) { return kind == K64 ? MODE_64 : kind == K16 ? MODE_16 : MODE_32; }
 static u8 *ram_at(u64 at) { return m.ram->host + (at - NATIVE_BASE); }
 static void load(const struct state *s)
 {
@@ -45,16 +51,35 @@ static void save(struct state *s)
     memcpy(s->data, ram_at(NATIVE_DATA), NATIVE_DATA_SIZE);
 }
 
+static bool may_run[OP_COUNT]; // needs no more of a machine than there is
+static void set_kind(enum kind k, bool small_limit, bool ss32)
+{
+    struct cpu *c = m.c;
+    kind = k;
+    machine_mode(k != K64);
+    cs_base = k >= K32SEG ? NATIVE_BASE : 0;
+    ds_base = k >= K32SEG ? NATIVE_DATA : 0;
+    if (k < K32SEG) return;
+    c->mode = (k == K16 ? MODE_16 : MODE_32) | (k == K16 && !ss32 ? 0 : MODE_SS32) | MODE_PE | MODE_USER;
+    for (unsigned s = S_ES; s <= S_GS; s++) {
+        struct seg *g = &c->seg[s];
+        g->base = s == S_CS ? cs_base : s == S_FS ? ds_base + 0x123 : ds_base;
+        g->limit = s != S_CS && small_limit ? 0x37ff : 0xffff;
+        g->rend = (u64)g->limit + 1;
+        g->wend = s == S_CS ? 0 : g->rend;
+    }
+}
+
 // One instruction by the interpreter's function; false: it faults, or there is none to execute.
-static bool step(bool code32)
+static bool step(void)
 {
     struct cpu *c = m.c;
     u64 rip = c->gpr[R_RIP];
     struct insn v[2] = {{.len = 0}, {.exec = interp_stop}};
-    if (!range_ok(rip - NATIVE_BASE, 16, RAM_SIZE)) return false;
-    if (decode(c->decoder, ram_at(rip), 15, code32 ? MODE_32 : MODE_64, &v[0]) != DECODE_OK) return false;
+    if (!range_ok(cs_base + rip - NATIVE_BASE, 16, RAM_SIZE) || (kind >= K32SEG && rip > 0xfff0)) return false;
+    if (decode(c->decoder, ram_at(cs_base + rip), 15, code_size(), &v[0]) != DECODE_OK) return false;
     u32 attr = insn_rows[v[0].op].attr;
-    if (attr & (A_CPL0 | A_SYS | A_IO | A_FPU | A_MMX | A_SSE)) return false;
+    if (!may_run[v[0].op]) return false;
     u64 count = v[0].asz == 8 ? c->gpr[R_RCX] : v[0].asz == 4 ? (u32)c->gpr[R_RCX] : (u16)c->gpr[R_RCX];
     if ((attr & A_STR) && (v[0].pfx & (PFX_REP | PFX_REPNE)) && count > 300) return false;
     jmp_buf jb;
@@ -85,15 +110,17 @@ static const enum insn_op common[] = {
 };
 static const u8 pointers[] = {R_RBX, R_RSP, R_RBP, R_RDI, 13};
 
-static bool pointers_good(const struct cpu *c, bool code32)
+static bool pointers_good(const struct cpu *c)
 {
-    for (unsigned k = 0; k < (code32 ? 4 : 5); k++)
-        if (c->gpr[pointers[k]] < LOW || c->gpr[pointers[k]] >= HIGH) return false;
+    for (unsigned k = 0; k < (kind != K64 ? 4 : 5); k++) {
+        u64 v = kind == K16 ? (u16)c->gpr[pointers[k]] : c->gpr[pointers[k]];
+        if (v + ds_base < LOW || v + ds_base >= HIGH) return false;
+    }
     return true;
 }
 static struct state scratch;
 // Appends an instruction that executes without a fault in the state at hand and leaves the pointers pointers.
-static bool append(bool code32, u64 *at)
+static bool append(u64 *at)
 {
     struct bytes by;
     struct insn i;
@@ -102,8 +129,8 @@ static bool append(bool code32, u64 *at)
     for (unsigned tries = 0; tries < 300; tries++) {
         unsigned op = below(4) ? common[below(ARRAY_LEN(common))] : 1 + below(OP_RORX_GyEyIb);
         const struct insn_row *row = &insn_rows[op];
-        if (!runnable(row) || !make(row, code32, &by)) continue;
-        if (decode(m.c->decoder, by.b, 15, code32 ? MODE_32 : MODE_64, &i) != DECODE_OK || i.op != op) continue;
+        if (!runnable(row) || !make(row, kind != K64, &by)) continue;
+        if (decode(m.c->decoder, by.b, 15, code_size(), &i) != DECODE_OK || i.op != op) continue;
         if ((row->attr & A_END) && (i.pfx & PFX_66)) continue;
         bool stays = true;
         if (row->attr & A_END) { // to the end, the start, or the next instruction
@@ -114,40 +141,40 @@ static bool append(bool code32, u64 *at)
                 if (d != (i8)d) d = 0;
                 by.b[i.len - 1] = (u8)d;
             } else if (strstr(row->operands, "Jz")) {
-                st32(by.b + i.len - 4, (u32)d);
+                st_size(by.b + i.len - (kind == K16 ? 2 : 4), (u64)d, kind == K16 ? 2 : 4);
             } else if (below(8)) {
                 continue;
             }
         }
         if (i.is_mem && i.op != OP_LEA_GvM && !(i.op >= OP_NOP_Ev_19 && i.op <= OP_NOP_Ev_1F)) {
             u64 ea = (m.c->gpr[i.base] + (m.c->gpr[i.index] << i.scale) + (u64)(i64)i.disp) << i.ea_shift >> i.ea_shift;
-            if (below(16) && !range_ok(ea - NATIVE_DATA, 8, NATIVE_DATA_SIZE)) continue;
+            if (below(16) && !range_ok(ds_base + ea - NATIVE_DATA, 8, NATIVE_DATA_SIZE)) continue;
         }
         memcpy(ram_at(*at), by.b, i.len);
-        m.c->gpr[R_RIP] = *at;
-        bool ran = step(code32), good = pointers_good(m.c, code32) && m.c->gpr[R_RIP] != NATIVE_TAKEN;
+        m.c->gpr[R_RIP] = *at - cs_base;
+        bool ran = step(), good = pointers_good(m.c) && m.c->gpr[R_RIP] != NATIVE_TAKEN - cs_base;
         if (!stays) good = true;
         if (!ran && !below(100)) ran = true; // a fault now and then
         load(&scratch);
         m.c->gpr[R_RIP] = rip;
         if (!ran || !good) continue;
-        m.c->gpr[R_RIP] = *at; // again, for good; jumps as if not taken
-        step(code32);
+        m.c->gpr[R_RIP] = *at - cs_base; // again, for good; jumps as if not taken
+        step();
         *at += i.len;
-        m.c->gpr[R_RIP] = *at;
-        if (!pointers_good(m.c, code32)) load(&scratch);
+        m.c->gpr[R_RIP] = *at - cs_base;
+        if (!pointers_good(m.c)) load(&scratch);
         return true;
     }
     return false;
 }
-static void start_state(struct state *s, bool code32)
+static void start_state(struct state *s)
 {
-    for (int r = 0; r < 16; r++) s->gpr[r] = code32 && r < 8 ? (u32)value() : value();
-    for (unsigned k = 0; k < ARRAY_LEN(pointers); k++) s->gpr[pointers[k]] = LOW + 0x400 + below(0x2000);
+    for (int r = 0; r < 16; r++) s->gpr[r] = kind != K64 && r < 8 ? (u32)value() : value();
+    for (unsigned k = 0; k < ARRAY_LEN(pointers); k++) s->gpr[pointers[k]] = LOW - ds_base + 0x400 + below(0x2000);
     s->gpr[R_RCX] = below(2) ? below(20) : s->gpr[R_RCX];
-    if (below(8) == 0) s->gpr[R_RDI] = (NATIVE_DATA | 0xfff) + below(8) - 4; // accesses across pages
+    if (below(8) == 0) s->gpr[R_RDI] = (NATIVE_DATA - ds_base) + 0xffb + below(8); // accesses across pages
     s->gpr[R_ZERO] = 0;
-    s->gpr[R_RIP] = START;
+    s->gpr[R_RIP] = START - cs_base;
     s->eflags = FL_R1 | FL_IF | (rnd() & FL_ARITH);
     s->cc_op = below(3) ? CC_ADD + below(CC_COUNT - CC_ADD) : CC_EFLAGS;
     u64 mask = ~(u64)0 >> (64 - (8u << (s->cc_op & 3)));
@@ -158,12 +185,12 @@ static void start_state(struct state *s, bool code32)
     for (unsigned k = 0; k < NATIVE_DATA_SIZE; k += 8) st64(s->data + k, value());
 }
 
-static void show(const struct state *s, u64 end, u64 total, bool code32)
+static void show(const struct state *s, u64 end, u64 total)
 {
-    printf("# %s, %" PRIu64 " instructions of:", code32 ? "32-bit" : "64-bit", total);
+    printf("# %s, %" PRIu64 " instructions of:", kind_names[kind], total);
     for (u64 at = START; at < end;) {
         struct insn i;
-        if (decode(m.c->decoder, ram_at(at), 15, code32 ? MODE_32 : MODE_64, &i) != DECODE_OK) break;
+        if (decode(m.c->decoder, ram_at(at), 15, code_size(), &i) != DECODE_OK) break;
         printf("\n#   %03x ", (unsigned)(at & 0xfff));
         for (unsigned k = 0; k < i.len; k++) printf(" %02x", ram_at(at)[k]);
         printf("  %s", insn_rows[i.op].name);
@@ -210,39 +237,41 @@ static void translated(struct state *s, u64 n)
     s->steps = done;
 }
 
+static u64 steps_run[K_COUNT];
 static bool program(u64 number, bool loud)
 {
     static struct state start, want, got;
     static u8 before[RAM_SIZE], after[RAM_SIZE];
-    bool code32;
     seed = (number + 1) * 0x9e3779b97f4a7c15ull | 1;
     for (int k = 0; k < 4; k++) rnd();
-    code32 = below(3) == 0;
-    machine_mode(code32);
+    enum kind k = below(2) ? K64 : K32 + below(K_COUNT - K32);
+    bool small_limit = below(2), ss32 = below(2);
+    set_kind(k, small_limit, ss32);
     memset(ram_at(NATIVE_BASE), 0x90, RAM_SIZE);
     st16(ram_at(NATIVE_TAKEN), 0xfeeb);
-    start_state(&start, code32);
+    start_state(&start);
     load(&start);
     u64 at = START, length = 2 + below(14);
     for (unsigned k = 0; k < length && at < START + CODE_MAX; k++)
-        if (!append(code32, &at)) break;
+        if (!append(&at)) break;
     st16(ram_at(at), 0xfeeb);
     // the reference
     load(&start);
     memcpy(before, ram_at(NATIVE_BASE), RAM_SIZE);
     u64 total = 1 + below(4 * length), done = 0;
-    while (done < total && step(code32)) done++;
+    while (done < total && step()) done++;
     if (m.c->exc < 0) total = done;
     save(&want);
     u32 want_flags = flags_get(m.c);
     want.steps = done;
+    steps_run[kind] += done;
     memcpy(after, ram_at(NATIVE_BASE), RAM_SIZE);
     if (!total) return true;
     memcpy(ram_at(NATIVE_BASE), before, RAM_SIZE);
     load(&start);
     m.c->engine->invalidate(m.c, NATIVE_BASE, RAM_SIZE);
     if (loud) {
-        show(&start, at, total, code32);
+        show(&start, at, total);
         m.bus.log.cats = 1u << LOG_OP | 1u << LOG_OPOPT | 1u << LOG_OUTASM;
         m.bus.log.out = stdout;
     }
@@ -257,7 +286,7 @@ static bool program(u64 number, bool loud)
             break;
         }
     if (!why[0]) return true;
-    if (!check_ctx.bad) show(&start, at, total, code32);
+    if (!check_ctx.bad) show(&start, at, total);
     printf("# program %" PRIu64 ":%s\n", number, why);
     check_ctx.bad = true;
     return false;
@@ -272,7 +301,7 @@ int main(int argc, char **argv)
     translated_config.size = 8 << 20;
     m.c->engine->destroy(m.c);
     m.c->engine_data = m.c->engine->create(m.c);
-    st16(ram_at(NATIVE_TAKEN), 0xfeeb);
+    for (unsigned op = 1; op <= OP_RORX_GyEyIb; op++) may_run[op] = runnable(&insn_rows[op]);
     if (argc > 1) {
         program(strtoull(argv[1], NULL, 0), true);
         return 0;
@@ -284,5 +313,6 @@ int main(int argc, char **argv)
         printf("not ok programs: %u of %u differ\n", bad, cases);
     else
         printf("ok programs (%u)\n", cases);
+    for (unsigned k = 0; k < K_COUNT; k++) printf("# %s: %" PRIu64 " instructions\n", kind_names[k], steps_run[k]);
     return bad != 0;
 }
