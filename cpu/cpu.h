@@ -205,7 +205,8 @@ enum {
     MODE_USER = 1 << 6, // CPL 3
     MODE_FLAT = 1 << 7, // ES, CS, SS, DS have base 0 and limit 4 GB (in 64-bit code always)
     MODE_TLB = 3 << 8,  // TLBSET_*: the tables ordinary accesses use
-    MODE_X87 = 1 << 10, // x87 and MMX instructions do not raise #NM or #UD (CR0.EM, TS)
+    MODE_X87 =
+        1 << 10, // x87 and MMX do not raise #NM or #UD (CR0.EM, TS); FCW masks all exceptions, see cpu_fcw_mode()
     MODE_SSE = 1 << 11, // the same for SSE (CR4.OSFXSR too), and MXCSR masks all exceptions
     MODE_TLB_SHIFT = 8
 };
@@ -257,6 +258,7 @@ struct cpu_engine {
     const void *config; // the engine's own: who wants another one than the default copies the struct
 };
 
+enum { CPU_HOST_XMM = 1 /* and MXCSR */, CPU_HOST_X87 = 2 };
 enum cpu_halt { CPU_RUNNING, CPU_HALTED, CPU_WAIT_SIPI, CPU_SHUTDOWN };
 
 struct cpu {
@@ -266,6 +268,9 @@ struct cpu {
     u32 eflags; // all bits but, while cc_op != CC_EFLAGS, the arithmetic ones
     u32 attn;
     u8 cc_cf, cc_of; // values of CF and OF that cc_op says are kept here
+    // The translator's: which of the guest's registers are in the host's of the same kind (CPU_HOST_*), and which shall
+    // be when it enters translated code.
+    u8 host_live, host_want;
     union {
         struct {
             u32 mode;    // MODE_*
@@ -282,6 +287,7 @@ struct cpu {
     u64 code_base;    // RIP less the low 12 bits of the linear address: constant within a page
     u64 jump_context; // what valid entries of jump[] carry: context, or that of global pages (kernel code, CR4.PGE)
     u64 host_exit;    // address of the code that leaves translated code
+    u64 host_load;    // … of the code that loads the vector registers
 
     struct seg seg[S_COUNT];
     u64 gdt_base, idt_base;
@@ -338,8 +344,9 @@ struct cpu {
     u32 apic_id;
 
     struct fpu fpu;
-    u32 mxcsr;
-    u64 k[8]; // opmask registers, for later
+    u8 host_x87[512] __attribute__((aligned(16))); // FXSAVE image on its way between fpu and the host's registers
+    u32 mxcsr, host_mxcsr;                         // host_mxcsr: what C runs with, set by the translator
+    u64 k[8];                                      // opmask registers, for later
     union vec vec[32] __attribute__((aligned(64)));
 
     struct tlb_set tlbs[TLBSET_COUNT] __attribute__((aligned(64)));
@@ -398,4 +405,12 @@ INLINE void cpu_set_mxcsr(struct cpu *c, u32 v)
     bool masked = (c->mxcsr & 0x1f80) == 0x1f80, now = (v & 0x1f80) == 0x1f80;
     c->mxcsr = v;
     if (masked != now) cpu_update_mode(c);
+}
+// No x87 exception is unmasked or pending.
+INLINE bool cpu_x87_quiet(const struct cpu *c) { return (c->fpu.fcw & 0x3f) == 0x3f && !(c->fpu.fsw & 1 << 7); }
+// To be called where FCW may have changed and MODE_X87 matters.
+INLINE void cpu_fcw_mode(struct cpu *c)
+{
+    bool free = !(c->cr0 & (CR0_EM | CR0_TS)) && cpu_x87_quiet(c);
+    if (unlikely(free != !!(c->mode & MODE_X87))) cpu_update_mode(c);
 }

@@ -168,7 +168,7 @@ void cpu_update_mode(struct cpu *c)
     c->tlb = tlb_choose(c);
     c->mode |= (u32)(c->tlb - c->tlbs) << MODE_TLB_SHIFT;
     if (!(c->cr0 & (CR0_EM | CR0_TS))) {
-        c->mode |= MODE_X87;
+        if (cpu_x87_quiet(c)) c->mode |= MODE_X87;
         if ((c->cr4 & CR4_OSFXSR) && (c->mxcsr & 0x1f80) == 0x1f80) c->mode |= MODE_SSE;
     }
     cpu_set_jump_context(c);

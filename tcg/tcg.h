@@ -26,7 +26,8 @@ enum tb_rec_kind {
     REC_FAR,    // the same to another page: a guarded link (see link.c) may be patched
     REC_BUDGET, // block entry: left went below zero, or the block is dead (then left was not counted down). rec[0];
                 // patch = its stub
-    REC_LEAVE   // RIP has been set
+    REC_LEAVE,  // RIP has been set
+    REC_X87     // block entry: the x87 registers shall be loaded, then on at `resume`
 };
 enum { CC_IN_MEMORY = 0xff, CC_SRC_IMM = 0xfe }; // tb_rec.cc_dst, cc_src
 // Records that only translated code makes, each in four widths; tcg_flags_normal() turns them into those of
@@ -34,6 +35,7 @@ enum { CC_IN_MEMORY = 0xff, CC_SRC_IMM = 0xfe }; // tb_rec.cc_dst, cc_src
 enum {
     CC_CMP = CC_COUNT,     // CC_SUB whose result is dst - src: a comparison whose operands are at hand
     CC_AND = CC_COUNT + 4, // CC_LOGIC whose result is dst & src
+    CC_AH = CC_COUNT + 8   // dst = RAX behind LAHF; OF is 0
 };
 enum {               // tb_rec.resume_flags: what exec.c does before it goes on at `resume`
     RESUME_HOST = 1, // the host's EFLAGS shall hold the guest's
@@ -52,6 +54,11 @@ INLINE void tcg_flags_normal(struct cpu *c)
 {
     u32 op = c->cc_op & 0xff, over = c->cc_op & CC_OVER;
     if (likely(op < CC_COUNT)) return;
+    if (op >= CC_AH) {
+        c->cc_op = CC_EFLAGS | over;
+        c->eflags = (c->eflags & ~(u32)FL_ARITH) | (u32)(c->cc_dst >> 8 & FL_ARITH & 0xff);
+        return;
+    }
     c->cc_dst = tcg_cut(op < CC_AND ? c->cc_dst - c->cc_src : c->cc_dst & c->cc_src, op);
     c->cc_src = tcg_cut(c->cc_src, op);
     c->cc_op = (op < CC_AND ? CC_SUB : CC_LOGIC) | (op & 3) | over;
@@ -77,6 +84,7 @@ struct tb_rec {
     u16 resume, patch; // offsets from the block's code
     i32 target;        // of a jump; REC_INSN: offset of the instruction (RIP - code_base)
     i32 imm;           // CC_SRC_IMM
+    u8 x87;            // instruction whose FIP, FCS and FOP are to be set, plus 1; 0: they are right
     u32 tb;            // tb_of_rec()
 };
 struct tb {
@@ -87,11 +95,12 @@ struct tb {
     u32 code;     // offset in the code memory, 0: not translated
     u16 code_len; // hot and cold part
     u16 nrec;
-    u32 rec;                // index of the first record
-    u32 runs;               // executions while cold
-    u64 calls;              // with tcg_config.check: instructions that are the interpreter's
-    bool go_dead;           // … and its indirect jump does not keep the flags
-    bool dead, global, vec; // vec: uses the host's vector or x87 registers
+    u32 rec;      // index of the first record
+    u32 runs;     // executions while cold
+    u64 calls;    // with tcg_config.check: instructions that are the interpreter's
+    bool go_dead; // … and its indirect jump does not keep the flags
+    bool dead, global;
+    u8 live; // CPU_HOST_* it uses
     u8 fails;
     struct tb *hash, *page[2];
     struct insn insn[];
@@ -105,6 +114,7 @@ struct tb_code {
     u32 len;            // out
     struct tb_rec *rec; // room for TB_REC_MAX
     u32 nrec;           // out
+    u8 live;            // out: CPU_HOST_* the block uses
     u32 rec0;           // index that rec[0] will have
 };
 enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576 };
@@ -128,6 +138,8 @@ void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
 // A direct jump's target is refused (outside the code segment, not canonical): takes back what its instruction has
 // already changed, so that the interpreter's function can execute it.
 void front_take_back(struct cpu *c, const struct insn *i);
+// FOP of an x87 instruction.
+u16 tcg_x87_opcode(const struct insn *i);
 // front/vec.c: x87, MMX, SSE; false: not known.
 bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
 // opt/flags.c: fills in need and live; turns instructions whose flags cannot be recorded but are needed into CALLs.
@@ -139,7 +151,8 @@ struct host_entry {
     // Runs translated code at `code` until it exits; returns the record's index. flags: to be loaded into the host's
     // EFLAGS before (arithmetic flags only), ~0 if they do not matter.
     u32 (*enter)(struct cpu *c, const void *code, u32 flags);
-    const void *exit;
+    const void *exit; // cpu.host_exit
+    const void *load; // cpu.host_load
 };
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
 // Emits an exit with record number `rec`; returns its length. rx: as in host_thunks().

@@ -57,8 +57,19 @@ struct ir_op {
 };
 // VEC: a guest x87, MMX or SSE instruction executed as it is. imm holds up to 6 bytes of its encoding without REX,
 // ModRM and memory operand, in order: mandatory prefix (0: none), opcode map (0 none, 1 0F, 2 0F38, 3 0F3A), opcode,
-// immediate, has-immediate, kind (IR_V_*). dst = ModRM.reg, a = ModRM.rm or IR_M; size = W (8) or not.
-enum { IR_V_SSE = 1, IR_V_MMX = 2, IR_V_X87 = 4, IR_V_REG_GPR = 8 /* ModRM.reg is a guest GPR */, IR_V_RM_GPR = 16 };
+// immediate, has-immediate, kind (IR_V_*). dst = ModRM.reg, a = ModRM.rm or IR_M; size = W (8) or not; cc = IR_H_*.
+// x87 with memory: the address too, for FDP.
+enum {
+    IR_V_SSE = 1,
+    IR_V_MMX = 2,
+    IR_V_X87 = 4,      // dst = ModRM; opcode D8-DF
+    IR_V_REG_GPR = 8,  // ModRM.reg is a guest general register, the destination
+    IR_V_RM_GPR = 16,  // ModRM.rm, if no memory, is one
+    IR_V_STORE = 32,   // ModRM.rm is the destination
+    IR_V_CONTROL = 64, // x87: leaves FIP, FDP, FOP
+    IR_V_COND = 128    // x87: reads flags (FCMOVcc)
+};
+enum { IR_H_BASE, IR_H_SSE3, IR_H_SSSE3, IR_H_SSE41, IR_H_SSE42, IR_H_AES, IR_H_PCLMUL, IR_H_SHA }; // VEC's cc
 
 enum { IR_MAX = 640 };
 struct ir {

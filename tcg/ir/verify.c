@@ -16,6 +16,7 @@ struct state { // within the current guest instruction
     bool looked_up;       // behind a LOOKUP
 };
 
+static bool is_vec(const struct ir_op *o) { return o->op == IR_VEC || o->op == IR_VECF; }
 static bool is_reg(unsigned r) { return r <= IR_T0; }
 
 // Sizes an operation may have; 0: any.
@@ -26,6 +27,7 @@ static unsigned sizes(unsigned op)
     case IR_CALL:
     case IR_MEM:
     case IR_VEC:
+    case IR_VECF:
     case IR_LEAVE:
     case IR_GO:
     case IR_SETFL:
@@ -204,7 +206,7 @@ static const char *check_a(const struct state *s, const struct ir_op *o)
 }
 static const char *check_address(const struct ir_op *o)
 {
-    if (o->op == IR_VEC) return NULL; // its address is a MEM's, ahead of it
+    if (is_vec(o)) return NULL; // its address is a MEM's, ahead of it
     if (o->base > 15 && o->base != IR_NONE && o->base != IR_BASE) return "base";
     if (o->index > 15 && o->index != IR_NONE) return "index";
     if (o->index == 4) return "RSP as index";
@@ -248,8 +250,8 @@ static const char *check_cc(const struct ir_op *o)
 static const char *check_operands(const struct state *s, const struct ir_op *o)
 {
     const char *bad = NULL, *p = ir_facts[o->op].operands;
-    if (!strpbrk(p, "dD") && o->op != IR_VEC && o->dst != IR_NONE) return "destination where there is none";
-    if (!strchr(p, 'a') && o->op != IR_VEC && o->a != IR_NONE) return "source where there is none";
+    if (!strpbrk(p, "dD") && !is_vec(o) && o->dst != IR_NONE) return "destination where there is none";
+    if (!strchr(p, 'a') && !is_vec(o) && o->a != IR_NONE) return "source where there is none";
     for (; *p && !bad; p++) {
         switch (*p) {
         case 'd': bad = check_dst(s, o, false); break;

@@ -135,6 +135,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     t->code_len = (u16)out.len;
     t->rec = k->rec_used;
     t->nrec = (u16)out.nrec;
+    t->live = out.live;
     for (u32 i = 0; i < out.nrec; i++) out.rec[i].tb = tb_number(k, t);
     k->code_used += align_up(out.len, 16);
     k->rec_used += out.nrec;

@@ -85,6 +85,7 @@ static void in_c(struct cpu *c, struct exec *e, u64 rip)
     e->slot[0].exec(c, e->slot);
     c->cur = NULL;
     c->icount++;
+    cpu_fcw_mode(c);
     if (unlikely(c->attn) && c->rep_pending) { // the string instruction stopped half-way
         c->rep_pending = false;
         c->icount--;
@@ -324,12 +325,24 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
     u32 flags = ~0u;
     i64 given = (i64)(c->icount_limit - c->icount);
     c->left = given;
+    c->host_want = 0;
     if (e->check) check_reference(c, e->check, t, 0);
     for (;;) {
         k->st.enters++;
         const struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
+        u8 live = c->host_live;
         if (likely(r->tb)) t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
+        c->host_live = 0;
+        if (live & CPU_HOST_X87) tb_x87_from_host(c);
+        if (r->x87) tb_x87_pointers(c, t, r->x87 - 1u);
+        if (r->kind == REC_X87) {
+            tb_x87_to_host(c);
+            c->host_want = live | CPU_HOST_X87;
+            flags = ~0u;
+            at = k->rx + t->code + r->resume;
+            continue;
+        }
         tcg_flags_complete(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
         struct raw_flags raw = {c->cc_op, c->cc_dst, c->cc_src};
         tcg_flags_normal(c);
@@ -355,6 +368,8 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
         if (unlikely(c->left < 0)) return;
         if (e->check) check_reference(c, e->check, t, r->insn + 1);
         flags = flags_to_resume(c, r->resume_flags, &raw);
+        c->host_want = live & t->live;
+        if (c->host_want & CPU_HOST_X87) tb_x87_to_host(c);
         at = k->rx + t->code + r->resume;
     }
 }
@@ -364,6 +379,8 @@ static void tcg_run(struct cpu *c)
     struct exec *e = c->engine_data;
     struct tcg *k = e->k;
     c->host_exit = (u64)(uintptr_t)k->host.exit;
+    c->host_load = (u64)(uintptr_t)k->host.load;
+    c->host_mxcsr = 0x1f80;
     e->link = NULL;
     if (unlikely((c->bus->generation & 0x7fffffff) > 0x7ff00000)) tb_new_age(k);
     for (;;) {

@@ -92,3 +92,7 @@ void check_reference(struct cpu *c, struct check *k, const struct tb *t, unsigne
 void check_compare(struct cpu *c, struct check *k, const struct tcg *g, u64 done, bool flags);
 u64 check_rip(const struct check *k); // where the reference was at the end
 void check_info(const struct check *k, struct buf *out);
+// x87.c: the x87 registers to and from cpu.host_x87; FIP, FCS and FOP of instruction k.
+void tb_x87_to_host(struct cpu *c);
+void tb_x87_from_host(struct cpu *c);
+void tb_x87_pointers(struct cpu *c, const struct tb *t, unsigned k);

@@ -14,6 +14,10 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu/x87.h"
 #include "interp/interp.h"
+#ifdef TRANSLATED // tests/insn/tcg_simd.c
+#include "cpu/mmu.h"
+#include "tests/insn/translated.h"
+#endif
 
 static xpick *const picks[OP_COUNT] = {
 #define INSN(name, ...) [OP_##name] = xp_##name,
@@ -261,6 +265,10 @@ static bool build(const struct insn_row *row, bool mem, struct form *f)
 static struct cpu *guest;
 static struct decoder *decoder;
 static u8 *page;
+#ifdef TRANSLATED
+enum { CODE = 0x10000 };
+static struct ram *code;
+#endif
 
 static void guest_init(void)
 {
@@ -285,6 +293,20 @@ static void guest_init(void)
     guest->mode = MODE_64 | MODE_PE | MODE_LMA | MODE_SS32 | MODE_FLAT | MODE_USER;
     guest->efer = EFER_LMA;
     guest->phys_mask = guest->a20_mask = ~0ull;
+#ifdef TRANSLATED
+    static struct bus bus;
+    struct err e = {0};
+    bus_init(&bus);
+    code = ram_new(&bus, "code", 0x1000, &e);
+    bus_map_ram(&bus, CODE, 0x1000, code, 0, REGION_RW, 0, "code");
+    guest->bus = &bus;
+    guest->decoder = decoder;
+    guest->cpl = 3;
+    guest->seg[S_CS].attr = SEG_P | SEG_S | SEG_CODE | SEG_L;
+    guest->exc = guest->exc_first = -1;
+    tlb_create(guest);
+    translated_open(guest, !getenv("NO_OPT"));
+#endif
     struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
     sigaction(SIGFPE, &sa, NULL);
     sigaction(SIGSEGV, &sa, NULL);
@@ -292,6 +314,21 @@ static void guest_init(void)
     sigaction(SIGILL, &sa, NULL);
 }
 
+#ifdef TRANSLATED
+static void run_one(struct cpu *c, const struct insn *i)
+{
+    c->cur = NULL;
+    memcpy(code->host, simd_test_code, 16);
+    c->engine->invalidate(c, CODE, 16);
+    cpu_update_mode(c);
+    *tlb_slot(c->tlb->rd, (uintptr_t)page) = *tlb_slot(c->tlb->wr, (uintptr_t)page) =
+        (struct tlb_entry){(uintptr_t)page, 0};
+    c->gpr[R_RIP] = CODE;
+    c->attn = 0;
+    translated_run(c, 1);
+    CHECK_EQ(c->icount, 1);
+}
+#else
 // Functions run on into the next instruction: a stop follows.
 static void run_one(struct cpu *c, const struct insn *i)
 {
@@ -299,6 +336,7 @@ static void run_one(struct cpu *c, const struct insn *i)
     c->cur = v;
     picks[i->op](v)(c, v);
 }
+#endif
 
 static int guest_run(struct machine *m, const struct insn *i)
 {
@@ -531,6 +569,7 @@ static void sha(void)
 // ---- what a user process cannot have
 
 // Runs bytes with CR0, CR4, FSW as given: the exception, or -1.
+#ifndef TRANSLATED
 static int run_with(const char *bytes, unsigned len, u64 cr0, u64 cr4, u16 fsw)
 {
     struct insn i;
@@ -611,6 +650,7 @@ static void mxcsr_reserved_bits(void)
     CHECK_EQ(RUN("\x0f\xae\x17", CR0_NE, CR4_OSFXSR, 0), -1);
     CHECK_EQ(guest->mxcsr, 0xffc0);
 }
+#endif
 
 static const struct check_test tests[] = {
     TEST(mmx),
@@ -626,10 +666,12 @@ static const struct check_test tests[] = {
     TEST(aes),
     TEST(pclmul),
     TEST(sha),
+#ifndef TRANSLATED // single instructions of their own
     TEST(control_registers),
     TEST(pending_x87_error),
     TEST(unmasked_without_osxmmexcpt),
     TEST(mxcsr_reserved_bits),
+#endif
 };
 int main(int argc, char **argv) { return check_main(argc, argv, tests, ARRAY_LEN(tests)); }
 #else

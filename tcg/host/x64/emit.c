@@ -762,6 +762,7 @@ static void emit_op(struct em *m)
     case IR_CALL:
         exit_insn(m, true);
         m->fl.known = false;
+        m->x87 = 0;
         break;
     case IR_MEM: emit_mem(m); break;
     case IR_LEA: emit_lea(m); break;
@@ -823,7 +824,8 @@ static void emit_op(struct em *m)
     case IR_CMOV: emit_cmov(m); break;
     case IR_SETFL: put_rmi(m, 0, 0x81, 4, ALU_OR, &eflags, o->imm, 4); break;
     case IR_CLRFL: put_rmi(m, 0, 0x81, 4, ALU_AND, &eflags, ~o->imm, 4); break;
-    case IR_VEC: emit_vec(m); break;
+    case IR_VEC:
+    case IR_VECF: emit_vec(m); break;
     case IR_LOOKUP: emit_lookup(m); break;
     case IR_GO: emit_go(m); break;
     case IR_JCC: emit_jcc(m); break;
@@ -849,6 +851,9 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     out->nrec = 0;
     m.i = 0;
     m.op = &e->ir.op[0];
+    m.live = m.x87 = 0;
+    m.load_at = 0;
+    vec_scan(&m);
     fl_analyse(&m);
     emit_prologue(&m);
     m.first_rec = out->nrec;
@@ -863,6 +868,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     }
     if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;
     emit_cold(&m);
+    out->live = m.live;
     out->len = here(&m);
     return out->len <= out->size;
 }

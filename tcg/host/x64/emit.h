@@ -60,6 +60,8 @@ struct em {
     u32 i; // its index
     struct flags_state fl;
     bool code64, flat;
+    u8 live;              // CPU_HOST_* the block uses
+    u8 x87;               // last x87 instruction that FIP and FOP do not name yet, plus 1
     bool left_insn;       // the operation left for the interpreter unconditionally
     u8 m_index;           // index register of IR_M, NO_REG
     u32 nstub, first_rec; // first_rec: of the guest instruction under way
@@ -68,8 +70,10 @@ struct em {
         u32 at, rec;
         struct flags_state fl;
         u32 op;
+        u8 x87;
     } taken[16]; // side exits to be emitted in the cold part
     u32 ntaken;
+    u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
     bool rec_after[IR_MAX]; // somebody may look at the record behind this operation
 };
 
@@ -150,3 +154,7 @@ void emit_lea(struct em *m);
 unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp); // returns the register
 // ---- vec.c
 void emit_vec(struct em *m);
+void vec_scan(struct em *m);     // sets live
+void vec_prologue(struct em *m); // loads what the block uses, unless it is
+void vec_cold(struct em *m);
+void vec_pointers(struct em *m); // FIP, FCS and FOP to memory, at a jump out of the block

@@ -21,6 +21,7 @@ struct tb_rec *rec_new(struct em *m, unsigned kind)
                          .cc_op = 0xffff,
                          .cc_dst = CC_IN_MEMORY,
                          .cc_src = CC_IN_MEMORY};
+    r->x87 = m->x87;
     if (kind == REC_INSN) {
         r->resume_flags = m->op->op == IR_MEM ? WHY_MEMORY : m->op->op == IR_LOOKUP ? WHY_JUMP : 0;
         r->target = offset_of(m, m->op->insn);
@@ -126,6 +127,7 @@ void emit_prologue(struct em *m)
     r->target = offset_of(m, 0);
     put_rmi(m, 0, 0x83, 8, ALU_SUB, &left, m->t->n, 1);
     m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_S), 0};
+    vec_prologue(m);
     if (m->flat || m->code64) return;
     // CS limit: the block's last byte
     struct opnd limit = o_mem(
@@ -145,6 +147,7 @@ static void put_link(struct em *m, const struct ir_op *o, struct tb_rec *r)
 {
     r->target = (i32)o->imm;
     r->done = (u8)m->t->n; // left is right
+    r->x87 = 0;
     r->imm = o->size;
     r->resume_flags = o->acc & IR_DEADFLAGS ? FLAGS_DEAD : 0;
     u32 rec = (u32)(r - m->out->rec);
@@ -193,6 +196,7 @@ void emit_jump(struct em *m)
 {
     const struct ir_op *o = m->op;
     if (!(o->acc & IR_DEADFLAGS)) fl_spill(m, &m->fl);
+    vec_pointers(m);
     put_link(m, o, rec_new(m, REC_JUMP));
 }
 
@@ -206,6 +210,7 @@ static void taken(struct em *m, u32 at)
     m->taken[m->ntaken].at = at;
     m->taken[m->ntaken].rec = (u32)(r - m->out->rec);
     m->taken[m->ntaken].fl = f;
+    m->taken[m->ntaken].x87 = m->x87;
     m->taken[m->ntaken++].op = m->i;
 }
 
@@ -241,7 +246,8 @@ void emit_cold(struct em *m)
         const struct flags_state *f = &m->taken[k].fl;
         unsigned rest = m->t->n - (o->insn + 1u);
         m->op = o;
-        if (!rest && !is_far(o) && fl_spilled(f)) {
+        m->x87 = m->taken[k].x87;
+        if (!rest && !is_far(o) && fl_spilled(f) && !m->x87) {
             patch_here(m, m->taken[k].at);
             r->target = (i32)o->imm;
             r->done = (u8)m->t->n; // left is right
@@ -253,12 +259,14 @@ void emit_cold(struct em *m)
         }
         patch_here(m, m->taken[k].at);
         fl_spill(m, f);
+        vec_pointers(m);
         if (rest) {
             struct opnd left = O_CPU(left);
             put_rmi(m, 0, 0x83, 8, ALU_ADD, &left, rest, 1);
         }
         put_link(m, o, r);
     }
+    vec_cold(m);
     u32 budget = here(m);
     m->out->rec[0].patch = (u16)budget;
     put_exit(m, 0);
@@ -278,6 +286,7 @@ void emit_lookup(struct em *m)
 {
     const struct ir_op *o = m->op;
     fl_spill(m, &m->fl);
+    vec_pointers(m);
     m->fl.op_stored = true;
     m->fl.dst = m->fl.src = CC_IN_MEMORY;
     if (!m->flat || o->size == 2 || !(m->e->key & MODE_SS32)) { // two CS bases may share an entry: by the interpreter

@@ -20,8 +20,15 @@ static u16 reads(const struct ir_op *o)
     case IR_SETCC:
     case IR_CMOV:
     case IR_JCC: return cond_mask(o->cc);
+    case IR_VEC: return (u8)(o->imm >> 40) & IR_V_COND ? FL_CF | FL_ZF | FL_PF : 0;
     default: return 0;
     }
+}
+
+// FLDCW looks at the new control word before it loads it.
+static bool is_fldcw(const struct ir_op *o)
+{
+    return ((u8)(o->imm >> 40) & IR_V_X87) && o->a == IR_M && (u8)(o->imm >> 16) == 0xd9 && (o->dst >> 3 & 7) == 5;
 }
 
 u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
@@ -38,7 +45,8 @@ u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
     case IR_TEST:
     case IR_NEG:
     case IR_XADD:
-    case IR_CMPXCHG: return FL_ARITH;
+    case IR_CMPXCHG:
+    case IR_VECF: return FL_ARITH;
     case IR_INC:
     case IR_DEC: return (FL_ARITH & ~FL_CF) | (host & FL_CF);
     case IR_SHL: return FL_CF | FL_ZF | FL_SF | FL_PF | FL_OF;
@@ -72,8 +80,8 @@ u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
     case IR_BSR:
     case IR_TZCNT:
     case IR_LZCNT:
-    case IR_POPCNT:
-    case IR_VEC: return 0;
+    case IR_POPCNT: return 0;
+    case IR_VEC: return is_fldcw(o) ? 0 : host;
     case IR_JRCXZ: return o->asz == 2 ? 0 : host;
     default: return host;
     }
@@ -233,6 +241,15 @@ static bool recompute_parts(struct em *m, u16 mask)
 {
     struct flags_state *f = &m->fl;
     unsigned op = f->op & 0xff & ~3u, size = 1u << (f->op & 3);
+    if (op == CC_AH) {
+        if (mask & FL_OF) return false;
+        put_rr(m, 0x8b, 8, H_TMP, H_RAX);
+        put_load(m, 8, H_RAX, O_CPU(cc_dst));
+        put8(m, 0x9e); // sahf
+        put_rr(m, 0x8b, 8, H_RAX, H_TMP);
+        f->host = FL_ARITH & ~FL_OF;
+        return true;
+    }
     struct opnd d = part(m, f->dst, true);
     struct opnd s = f->src == CC_SRC_IMM ? o_imm(f->imm) : part(m, f->src, false);
     bool simple = op == CC_CMP || op == CC_AND;

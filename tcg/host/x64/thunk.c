@@ -20,6 +20,62 @@ u32 host_exit_stub(u8 *rw, u32 rec)
     return here(&m);
 }
 
+static void move_xmm(struct em *m, u32 opc)
+{
+    for (unsigned n = 0; n < 16; n++) {
+        struct opnd v = o_mem(H_CPU, (i32)(offsetof(struct cpu, vec) + n * sizeof(union vec)) - TCG_BIAS);
+        put_rm(m, 0, opc, 4, n, &v); // movaps
+    }
+}
+
+// cpu.host_load: XMM and MXCSR.
+static void put_load_xmm(struct em *m)
+{
+    struct opnd mxcsr = O_CPU(mxcsr), live = O_CPU(host_live);
+    move_xmm(m, 0x0f28);
+    put_rm(m, 0, 0x0fae, 4, 2, &mxcsr);
+    put_rmi(m, 0, 0x80, 1, ALU_OR, &live, CPU_HOST_XMM, 1);
+    put8(m, 0xc3);
+}
+
+// At an exit: what is live goes back to struct cpu (x87 as an image, which exec.c takes apart), and C finds the host's
+// registers as it expects them.
+static void put_save_live(struct em *m)
+{
+    struct opnd live = O_CPU(host_live), mxcsr = O_CPU(mxcsr), plain = O_CPU(host_mxcsr), image = O_CPU(host_x87);
+    put_rmi(m, 0, 0xf6, 1, 0, &live, CPU_HOST_XMM | CPU_HOST_X87, 1);
+    u32 none = put_jcc(m, C_E);
+    put_rmi(m, 0, 0xf6, 1, 0, &live, CPU_HOST_XMM, 1);
+    u32 no_xmm = put_jcc(m, C_E);
+    move_xmm(m, 0x0f29);
+    put_rm(m, 0, 0x0fae, 4, 3, &mxcsr);
+    put_rm(m, 0, 0x0fae, 4, 2, &plain);
+    patch_here(m, no_xmm);
+    put_rmi(m, 0, 0xf6, 1, 0, &live, CPU_HOST_X87, 1);
+    u32 no_x87 = put_jcc(m, C_E);
+    put_rm(m, 0, 0x0fae, 4, 0, &image); // fxsave
+    put8(m, 0xdb);
+    put8(m, 0xe3); // fninit
+    patch_here(m, no_x87);
+    patch_here(m, none);
+}
+
+// On the way in: what cpu.host_want names.
+static void put_load_wanted(struct em *m)
+{
+    struct opnd want = O_CPU(host_want), live = O_CPU(host_live), image = O_CPU(host_x87), load = O_CPU(host_load);
+    put_load(m, 1, H_RAX, want);
+    put_store(m, 1, live, H_RAX);
+    put_rmi(m, 0, 0xf6, 1, 0, &want, CPU_HOST_X87, 1);
+    u32 no_x87 = put_jcc(m, C_E);
+    put_rm(m, 0, 0x0fae, 4, 1, &image); // fxrstor
+    patch_here(m, no_x87);
+    put_rmi(m, 0, 0xf6, 1, 0, &want, CPU_HOST_XMM, 1);
+    u32 no_xmm = put_jcc(m, C_E);
+    put_rm(m, 0, 0xff, 4, 2, &load);
+    patch_here(m, no_xmm);
+}
+
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
 {
     struct em m = {.p = rw, .start = rw};
@@ -27,6 +83,7 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
     for (unsigned k = 0; k < sizeof saved; k++) push_pop(&m, saved[k], 0x50);
     put_alu(&m, ALU_SUB, 8, o_reg(H_RSP), o_imm(8));
     put_lea(&m, 8, H_CPU, H_RDI, NO_REG, 0, TCG_BIAS);
+    put_load_wanted(&m);
     put_rr(&m, 0x8b, 8, H_TMP, H_RSI);
     put_alu(&m, ALU_CMP, 4, o_reg(H_RDX), o_imm(-1));
     put8(&m, 0x74); // je over push, popfq
@@ -42,10 +99,14 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
     h->exit = rx + here(&m);
     for (unsigned g = 0; g < 16; g++)
         if (host_of(g) >= 0) put_store(&m, 8, o_mem(H_CPU, (i32)(g * 8) - TCG_BIAS), (unsigned)host_of(g));
+    put_save_live(&m);
     put_rr(&m, 0x8b, 4, H_RAX, H_TMP);
     put_alu(&m, ALU_ADD, 8, o_reg(H_RSP), o_imm(8));
     for (unsigned k = sizeof saved; k-- > 0;) push_pop(&m, saved[k], 0x58);
     put8(&m, 0xfc); // cld: the convention's
     put8(&m, 0xc3);
+    while (here(&m) & 15) put8(&m, 0xcc);
+    h->load = rx + here(&m);
+    put_load_xmm(&m);
     return here(&m);
 }
