@@ -11,6 +11,7 @@
 #include "mem/base/bits.h"
 #include "ui/debug_int.h"
 #include "ui/monitor.h"
+#include "ui/symbols.h"
 #include "ui/vm.h"
 
 #define TEXT_PERIOD (20 * 1000000ull) // ns of virtual time between two looks at the screen
@@ -234,7 +235,8 @@ static void on_time(void *owner)
     struct cpu *c = vm.pc->m.cpu[0];
     for (struct debug_point *p = dbg.points; p; p = p->next) {
         struct debug_stop s = {.value = now};
-        if (p->kind != POINT_TIME || p->disabled || p->first > now || p->hits) continue;
+        if (p->kind != POINT_TIME || p->disabled || p->first > now || p->seen) continue;
+        p->seen = true;
         if (counts(p, c, &s)) hit(p, c, &s);
     }
     debug_arm();
@@ -305,8 +307,8 @@ static void on_screen(void *owner)
                 row[n] = 0;
                 there = strstr(row, p->text);
             }
-            if (there && !p->on_screen) text_hit(p);
-            p->on_screen = there;
+            if (there && !p->seen) text_hit(p);
+            p->seen = there;
         }
     }
     debug_arm();
@@ -321,7 +323,7 @@ void debug_arm(void)
         timer_init(&dbg.screen, on_screen, NULL);
     }
     for (struct debug_point *p = dbg.points; p; p = p->next)
-        if (p->kind == POINT_TIME && !p->disabled && !p->hits) due = min_u64(due, p->first);
+        if (p->kind == POINT_TIME && !p->disabled && !p->seen) due = min_u64(due, p->first);
     if (due != ~(u64)0)
         timer_arm(k, &dbg.time, due);
     else
@@ -553,7 +555,11 @@ const char *debug_point_text(const struct debug_point *p, struct buf *out)
     buf_printf(out, "%s", kinds[p->kind]);
     switch (p->kind) {
     case POINT_CODE:
-    case POINT_CODE_PHYS: buf_printf(out, " 0x%llx", (ull)p->first); break;
+    case POINT_CODE_PHYS:
+        buf_printf(out, " 0x%llx", (ull)p->first);
+        if (p->kind == POINT_CODE && *symbol_text(mon_the_cpu(), p->first))
+            buf_printf(out, " <%s>", symbol_text(mon_the_cpu(), p->first));
+        break;
     case POINT_CODE_SEG: buf_printf(out, " %04x:%llx", p->sel, (ull)p->first); break;
     case POINT_WATCH:
     case POINT_WATCH_PHYS:

@@ -43,9 +43,9 @@ struct debug_point {
     const char *text; // POINT_TEXT
     u64 sp;           // internal, if not 0: only with the stack pointer in [sp, sp + 64 K) (next)
     // the manager's
-    bool internal;  // of `next` and its like: not listed, its stop is a STOP_STEP
-    bool on_screen; // POINT_TEXT: it was there at the last look
-    unsigned id;    // from 1 on
+    bool internal; // of `next` and its like: not listed, its stop is a STOP_STEP
+    bool seen;     // POINT_TEXT: it was on the screen at the last look; POINT_TIME: that time is over
+    unsigned id;   // from 1 on
     u64 hits;
     struct debug_point *next;
 };
@@ -107,7 +107,7 @@ struct mon_call;
 enum stop_kind step_verbose(struct mon_call *a, unsigned cpu, unsigned flags); // monitor_stepv.c: and tells all of it
 // These let the whole machine run and look after the host meanwhile (nested main loop) until it stops for whatever
 // reason, or the program is to end. False with a message: cannot be done.
-bool debug_next(unsigned cpu, unsigned flags, struct err *e); // over CALL, INT, SYSCALL, SYSENTER; else one step
+bool debug_next(unsigned cpu, unsigned flags, struct err *e); // over CALL, INT n, SYSCALL; else one step
 bool debug_finish(unsigned cpu, struct err *e);               // until the current function has returned
 bool debug_until(unsigned cpu, u64 lin, struct err *e);
 bool debug_wait(u64 ns); // until it stops; false: the time was over

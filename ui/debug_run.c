@@ -115,8 +115,7 @@ static bool steps_over(const struct insn *i)
     case OP_INT_Ib:
     case OP_INT3:
     case OP_INTO:
-    case OP_SYSCALL:
-    case OP_SYSENTER: return true;
+    case OP_SYSCALL: return true; // SYSEXIT returns elsewhere
     default: return false;
     }
 }
