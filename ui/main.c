@@ -70,7 +70,8 @@ int main(int argc, char **argv)
     static struct setup s;
     struct err e = {0};
     static struct buf command;
-    for (int i = 0; i < argc; i++) buf_printf(&command, strpbrk(argv[i], " ;&|<>$") ? "%s'%s'" : "%s%s", i ? " " : "", argv[i]);
+    for (int i = 0; i < argc; i++)
+        buf_printf(&command, strpbrk(argv[i], " ;&|<>$") ? "%s'%s'" : "%s%s", i ? " " : "", argv[i]);
     accel_command(buf_text(&command));
     if (!setup_parse(&s, argc, argv, &e)) fail(e.msg);
     if (s.done) return 0;

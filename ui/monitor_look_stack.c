@@ -17,13 +17,19 @@ struct stack {
     u64 sp, bp;    // offsets in SS
     u64 mask;      // of offsets
     unsigned slot; // bytes: 2, 4, 8 by the code size
+    u64 code;      // base of the frame's code: far calls of real mode change it
 };
 
 static struct stack stack_of(struct cpu *c)
 {
     unsigned size = cpu_code64(c) ? 8 : c->mode & MODE_SS32 ? 4 : 2;
     u64 mask = size_mask(size);
-    return (struct stack){c, c->gpr[R_RSP] & mask, c->gpr[R_RBP] & mask, mask, 2u << (c->mode & MODE_CODE) % 3};
+    return (struct stack){.c = c,
+                          .sp = c->gpr[R_RSP] & mask,
+                          .bp = c->gpr[R_RBP] & mask,
+                          .mask = mask,
+                          .slot = 2u << (c->mode & MODE_CODE) % 3,
+                          .code = c->seg[S_CS].base};
 }
 
 static bool peek(const struct stack *s, u64 off, u64 *v)
@@ -58,19 +64,18 @@ void mon_print_stack(struct mon_call *a)
     }
 }
 
-// Does the instruction before this address call? Forms: E8, FF /2, FF /3, 9A (SDM vol. 2 CALL).
-static bool behind_call(const struct stack *s, u64 off)
+// Does the instruction before this address call? Forms: E8, FF /2; far ones 9A, FF /3 (SDM vol. 2 CALL).
+static bool behind_call(const struct stack *s, u64 lin, bool far)
 {
     u8 b[8] = {0};
-    u64 lin = s->c->seg[S_CS].base + off;
-    if (off < 8 || !mmu_debug_read(s->c, lin - 8, b, 8)) return false;
+    if (lin < 8 || !mmu_debug_read(s->c, lin - 8, b, 8)) return false;
     const u8 *end = b + 8;
-    if (end[-5] == 0xe8 || (s->slot == 2 && end[-3] == 0xe8)) return true;
-    if (s->slot < 8 && end[s->slot == 2 ? -5 : -7] == 0x9a) return true;
+    if (!far && (end[-5] == 0xe8 || (s->slot == 2 && end[-3] == 0xe8))) return true;
+    if (far && s->slot < 8 && end[s->slot == 2 ? -5 : -7] == 0x9a) return true;
     for (int len = 2; len <= 7; len++) {
         const u8 *p = end - len;
         unsigned mod = p[1] >> 6, rm = p[1] & 7, want = 2;
-        if (*p != 0xff || ((p[1] >> 3 & 7) != 2 && (p[1] >> 3 & 7) != 3)) continue;
+        if (*p != 0xff || (p[1] >> 3 & 7) != (far ? 3 : 2)) continue;
         if (s->slot == 2)
             want += mod == 1 ? 1 : mod == 2 || (mod == 0 && rm == 6) ? 2 : 0;
         else
@@ -80,11 +85,28 @@ static bool behind_call(const struct stack *s, u64 off)
     return false;
 }
 
+// Is there a return address at this place of the stack? Far ones in real and virtual-8086 mode, where the selector
+// above says all; elsewhere they mostly stay in the segment. Tells the slots that it takes, 0: none.
+static unsigned return_address(struct stack *s, u64 at, u64 *off)
+{
+    u64 sel;
+    if (!peek(s, at, off)) return 0;
+    if (behind_call(s, s->code + *off, false)) return 1;
+    if (cpu_protected(s->c)) return behind_call(s, s->code + *off, true);
+    if (!peek(s, at + s->slot, &sel) || !behind_call(s, ((sel & 0xffff) << 4) + *off, true)) return 0;
+    s->code = (sel & 0xffff) << 4;
+    return 2;
+}
+
 static void frame(struct mon_call *a, const struct stack *s, unsigned n, u64 fp, u64 off, const char *mark)
 {
-    const char *name = symbol_text(s->c, s->c->seg[S_CS].base + off);
+    const char *name = symbol_text(s->c, s->code + off);
     int w = (int)s->slot * 2;
-    buf_printf(a->out, "#%-2u 0x%0*llx %s%s", n, w, (unsigned long long)off, mark, *name ? name : "??");
+    if (cpu_protected(s->c))
+        buf_printf(a->out, "#%-2u 0x%0*llx", n, w, (unsigned long long)off);
+    else
+        buf_printf(a->out, "#%-2u %04x:%0*llx", n, (unsigned)(s->code >> 4) & 0xffff, w, (unsigned long long)off);
+    buf_printf(a->out, " %s%s", mark, *name ? name : "??");
     if (fp) buf_printf(a->out, "  (frame 0x%0*llx)", w, (unsigned long long)fp);
     buf_printf(a->out, "\n");
 }
@@ -114,20 +136,26 @@ void mon_bt(struct mon_call *a)
     frame(a, &s, n++, 0, c->gpr[R_RIP] & size_mask(s.slot == 2 ? 4 : s.slot), "");
     u64 scan = s.sp;
     int at = return_at(&s);
-    if (at >= 0 && peek(&s, s.sp + (u64)at, &ret) && behind_call(&s, ret)) {
-        frame(a, &s, n++, 0, ret, "");
-        scan = s.sp + (u64)at + s.slot;
+    // a function without frame and without anything on the stack: likely, not sure
+    const char *mark = at < 0 ? "? " : "";
+    unsigned took = (at >= 0 || fp != s.sp) && n < max ? return_address(&s, s.sp + (u64)(at > 0 ? at : 0), &ret) : 0;
+    if (took) {
+        frame(a, &s, n++, 0, ret, mark);
+        scan = s.sp + (u64)(at > 0 ? at : 0) + took * s.slot;
     }
     // Frames lie above the stack pointer, each above the one before.
-    while (n < max && fp >= scan && fp - scan < 1u << 20 && peek(&s, fp, &next) && peek(&s, fp + s.slot, &ret) &&
-           behind_call(&s, ret)) {
+    while (n < max && fp >= scan && fp - scan < 1u << 20 && peek(&s, fp, &next) &&
+           (took = return_address(&s, fp + s.slot, &ret))) {
         frame(a, &s, n++, fp, ret, "");
-        scan = fp + 2 * s.slot;
+        scan = fp + (1 + took) * s.slot;
         if (!next) return; // whoever started it all cleared the frame pointer
         fp = next;
     }
     for (unsigned i = 0; i < SCAN_WORDS && n < max; i++)
-        if (peek(&s, scan + (u64)i * s.slot, &ret) && behind_call(&s, ret)) frame(a, &s, n++, 0, ret, "? ");
+        if ((took = return_address(&s, scan + (u64)i * s.slot, &ret))) {
+            frame(a, &s, n++, 0, ret, "? ");
+            i += took - 1;
+        }
 }
 
 // Bochs' `u`: /N, and where it begins (else at the instruction pointer).
