@@ -10,6 +10,12 @@
 #include "cpu/decode.h"
 #include "interp/interp.h"
 #include "mem/base/err.h"
+#ifdef TRANSLATED // tests/insn/tcg_faults.c
+#include "tests/insn/translated.h"
+#define CASES_DEFAULT 5
+#else
+#define CASES_DEFAULT 20
+#endif
 
 enum {
     PT = 0x103000,
@@ -66,7 +72,13 @@ static const char *changed(const struct state_of *a, const struct state_of *b)
 
 static void machine_open(void)
 {
+#ifdef TRANSLATED
+    translated_engine_set(!getenv("NO_OPT"));
+    translated_config.size = 64 << 20;
+    m = machine_protected_engine("max", &translated_engine);
+#else
     m = machine_protected_engine("max", &interp_engine);
+#endif
     struct cpu *c = m->c;
     for (unsigned k = 0; k < 8; k++) c->feat[k] = ~0ull;
     c->decoder = decoder_new(c->feat);
@@ -121,11 +133,18 @@ static int step(void)
     c->fault = &jb;
     if (!setjmp(jb)) {
         unsigned turns = 0;
+#ifdef TRANSLATED
+        do {
+            c->attn = 0;
+            translated_run(c, 1);
+        } while (!c->icount && turns++ < 64);
+#else
         do {
             c->rep_pending = false;
             c->attn = 0;
             c->engine->step(c);
         } while (c->rep_pending && turns++ < 64);
+#endif
     }
     c->fault = NULL;
     if (c->exc >= 0) c->gpr[R_RIP] = c->engine->fault_rip(c);
@@ -207,6 +226,9 @@ static bool one(const u8 *b, bool code64, bool user, const char *pattern)
         if (i.op == never[k]) return false;
     set_mode(code64, user);
     memcpy(m->ram->host + AT, b, 16);
+#ifdef TRANSLATED
+    c->engine->invalidate(c, AT, 16);
+#endif
     if (!aim(&i, code64)) return false;
     all_present();
     if (i.op == OP_ENTER_IwIb && (i.imm & 0xffff) > 0x800) return false;
@@ -267,7 +289,7 @@ int main(int argc, char **argv)
 {
     static const u8 prefixes[][4] = {{0}, {1, 0x66}, {1, 0xf2}, {1, 0xf3}, {1, 0x48}, {2, 0x66, 0x48}};
     if (getenv("SEED")) seed ^= strtoull(getenv("SEED"), NULL, 0) * 0x9e3779b97f4a7c15ull;
-    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : 20;
+    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : CASES_DEFAULT;
     machine_open();
     for (unsigned k = 0; k < PAGES * 4096; k += 8) poke(m, DATA + k, rnd(), 8);
     for (unsigned map = 0; map < 4; map++)

@@ -7,7 +7,7 @@
 static UNUSED struct tcg_config translated_config;
 static UNUSED struct cpu_engine translated_engine;
 
-static UNUSED void translated_open(struct cpu *c, bool opt)
+static UNUSED void translated_engine_set(bool opt)
 {
     translated_config = tcg_default_config;
     translated_config.size = TCG_SIZE_MIN;
@@ -16,6 +16,10 @@ static UNUSED void translated_open(struct cpu *c, bool opt)
     translated_config.no_opt = !opt;
     translated_engine = tcg_engine;
     translated_engine.config = &translated_config;
+}
+static UNUSED void translated_open(struct cpu *c, bool opt)
+{
+    translated_engine_set(opt);
     c->engine = &translated_engine;
     c->engine_data = translated_engine.create(c);
 }
