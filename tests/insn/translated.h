@@ -2,6 +2,8 @@
 // The translator in place of the interpreter's functions, for suites that execute single instructions on a struct cpu
 // of their own: translated at once, in blocks of one instruction.
 #pragma once
+#include "cpu/hook.h"
+#include "mem/base/err.h"
 #include "tcg/tcg.h"
 
 static UNUSED struct tcg_config translated_config;
@@ -21,6 +23,7 @@ static UNUSED void translated_open(struct cpu *c, bool opt)
 {
     translated_engine_set(opt);
     c->engine = &translated_engine;
+    if (!c->trail) c->trail = xalloc(sizeof *c->trail);
     c->engine_data = translated_engine.create(c);
 }
 // Runs n instructions from RIP; c->fault is set. Faults leave RIP behind the instruction, as the interpreter's
