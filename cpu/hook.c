@@ -7,7 +7,7 @@
 #include "cpu/mmu.h"
 #include "mem/base/err.h"
 
-enum { PAGES = 1 << 14 }; // hash slots
+enum { PAGES = 1 << 14, FILTER = 1 << 16 }; // hash slots
 static const u32 max_id[2] = {4094,
                               254}; // of linear and physical pages: 12 and 8 bits of a block's key, never all ones
 struct break_page {
@@ -26,24 +26,35 @@ static struct break_page **find(const struct cpu_hooks *h, u64 number, bool phys
     return &h->page[i];
 }
 
+// A bit for most pages that have no marks: engines ask for every block they look up.
+static u32 filter_of(u64 number, bool phys) { return (u32)((number * 2 + phys) * 0x9e3779b97f4a7c15ull >> 48); }
+
 static struct break_page *page_of(const struct cpu_hooks *h, u64 addr, bool phys)
 {
-    return h->npage[phys] ? *find(h, addr >> PAGE_BITS, phys) : NULL;
+    u32 bit_nr = filter_of(addr >> PAGE_BITS, phys);
+    if (!h->npage[phys] || !(h->filter[bit_nr / 64] >> bit_nr % 64 & 1)) return NULL;
+    return *find(h, addr >> PAGE_BITS, phys);
 }
 
 void hook_clear(struct cpu_hooks *h)
 {
     for (u32 i = 0; h->page && i < PAGES; i++) free(h->page[i]);
     free(h->page);
+    free(h->filter);
     free(h->watch);
     h->page = NULL;
+    h->filter = NULL;
     h->watch = NULL;
     h->npage[0] = h->npage[1] = h->nwatch = 0;
 }
 
 bool hook_mark(struct cpu_hooks *h, u64 addr, bool phys)
 {
-    if (!h->page) h->page = xalloc(PAGES * sizeof *h->page);
+    u32 bit_nr = filter_of(addr >> PAGE_BITS, phys);
+    if (!h->page) {
+        h->page = xalloc(PAGES * sizeof *h->page);
+        h->filter = xalloc(FILTER / 8);
+    }
     struct break_page **p = find(h, addr >> PAGE_BITS, phys);
     if (!*p) {
         if (h->npage[phys] == max_id[phys]) return false;
@@ -51,6 +62,7 @@ bool hook_mark(struct cpu_hooks *h, u64 addr, bool phys)
         (*p)->number = addr >> PAGE_BITS;
         (*p)->phys = phys;
         (*p)->id = ++h->npage[phys];
+        h->filter[bit_nr / 64] |= (u64)1 << bit_nr % 64;
     }
     (*p)->marked[addr >> 6 & 63] |= (u64)1 << (addr & 63);
     return true;

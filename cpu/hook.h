@@ -58,6 +58,7 @@ struct cpu_hooks {
     void (*event)(struct cpu *c, enum hook_event what, u64 a, u64 b, u64 v);
     // hook.c's
     struct break_page **page; // hash by page number
+    u64 *filter;              // bits by page number
     u32 npage[2];             // linear, physical ones
     struct watch_range *watch;
     u32 nwatch;
