@@ -162,6 +162,9 @@ void host_patch_jump(u8 *rw_base, u32 at, u32 to);
 // Turns the exit of a REC_FAR record at `at` into a jump to `to` for as long as the high half of cpu.jump_context is
 // gen and cpu.code_base is base.
 void host_patch_far(u8 *rw_base, u32 at, u32 gen, u64 base, u32 to);
+// A block on two pages checks at rec[0].resume that its second page is the one that exec.c has looked at: for this
+// generation of translations and this code_base it is. Before the first time the check fails: REC_BUDGET.
+void host_patch_guard(u8 *rw_base, u32 at, u32 gen, u64 base);
 // Makes a block's entry go to `to` (5 bytes are overwritten).
 void host_patch_entry(u8 *rw_base, u32 at, u32 to);
 

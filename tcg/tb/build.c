@@ -144,7 +144,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     k->st.guest_bytes += t->bytes;
     k->st.host_bytes += out.len;
     if (k->cfg.ticks) k->st.ticks += k->cfg.ticks() - before;
-    if (t->pa2 == ~(u64)0) tb_translated(k, t);
+    tb_translated(k, t);
     if (e->log) log_item(&k->bus->log, log_on(&k->bus->log, LOG_OP) ? LOG_OP : LOG_OPOPT, "%s\n", buf_text(&text));
     buf_free(&text);
     if (log_on(&k->bus->log, LOG_OUTASM)) tb_log_host(k, t, rip);

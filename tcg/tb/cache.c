@@ -87,7 +87,7 @@ static void kill(struct tcg *k, struct tb *t)
 {
     take_out(bucket(k->hash, t), t);
     t->dead = true;
-    if (!t->code || t->pa2 != ~(u64)0) return; // a block on two pages is entered by the dispatcher only
+    if (!t->code) return;
     host_patch_entry(k->rw, t->code, t->code + k->rec[t->rec].patch);
     t->hash = *bucket(k->gone, t);
     *bucket(k->gone, t) = t;

@@ -146,7 +146,7 @@ static void run_reference(struct cpu *c, struct check *k)
         c->cur = slot;
         slot[0].exec(c, slot);
         c->cur = NULL;
-        if (c->attn != attn || c->rep_pending) { // it did more than translated code can
+        if (((c->attn ^ attn) & ~(u32)ATTN_EXIT) || c->rep_pending) { // it did more than translated code can
             k->why = "something asks for attention";
             return;
         }
@@ -184,7 +184,9 @@ void check_reference(struct cpu *c, struct check *k, const struct tb *t, unsigne
     k->exc = c->exc;
     k->cr2 = c->cr2;
     for (u32 i = k->nstores; i-- > 0;) memcpy(k->store[i].host, k->store[i].before, k->store[i].size);
+    u32 leave = c->attn & ATTN_EXIT; // may come from a signal at any time
     memcpy(c, k->cpu, sizeof k->cpu);
+    c->attn |= leave;
     if (k->wide) load_vectors(c, &k->before);
 }
 

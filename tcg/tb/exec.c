@@ -100,7 +100,23 @@ static void alone(struct cpu *c, struct exec *e)
     in_c(c, e, rip);
 }
 
-static void tcg_step(struct cpu *c) { alone(c, c->engine_data); }
+// Beside single-stepping this is what follows STI and MOV SS, so it is worth a block.
+static void tcg_step(struct cpu *c)
+{
+    struct exec *e = c->engine_data;
+    u64 rip = c->gpr[R_RIP];
+    if (!c->hooks && !(c->eflags & FL_TF)) {
+        u64 pa = tlb_fetch(c, tb_linear(c, rip), NULL);
+        const struct tb *t = tb_find(e->k, pa, c->mode);
+        if (!t) t = tb_build(c, e->k, rip, pa, 0);
+        if (t && t->pa2 == ~(u64)0 && (cpu_code64(c) || rip + t->insn[0].len - 1 <= c->seg[S_CS].limit)) {
+            e->slot[0] = t->insn[0];
+            in_c(c, e, rip);
+            return;
+        }
+    }
+    alone(c, e);
+}
 
 // A block that is not worth translating yet, or does not fit into the rest of the slice.
 static void interpret(struct cpu *c, struct exec *e, const struct tb *t)
@@ -129,10 +145,10 @@ static void drop_local(struct cpu *c, struct exec *e)
 
 static bool is_local(const struct cpu *c) { return c->jump_context >> 63 && !c->fetch_global; }
 
-// Whether jumps may lead to the block without C's looking: not if its second page must be looked at.
-static bool may_be_reached(const struct cpu *c, const struct exec *e, const struct tb *t)
+// Whether jumps may lead to the block without C's looking.
+static bool may_be_reached(const struct cpu *c, const struct exec *e)
 {
-    return t->pa2 == ~(u64)0 && !e->marked && !c->trail->blocks_on && !log_on(&c->bus->log, LOG_EXEC);
+    return !e->marked && !c->trail->blocks_on && !log_on(&c->bus->log, LOG_EXEC);
 }
 
 static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u64 rip)
@@ -182,17 +198,31 @@ static struct tb *find(struct cpu *c, struct exec *e)
     e->marked = unlikely(marks) && hook_marked(c->hooks, lin, pa);
     if (unlikely(e->marked) && cpu_break(c, lin)) return NULL;
     struct tb *t = tb_find(k, pa, c->mode | marks);
-    if (t && unlikely(t->pa2 != ~(u64)0) &&
-        tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) {
-        tb_invalidate(k, pa, 1, &k->st.by_page); // the second page is another one now
-        t = NULL;
+    if (t && unlikely(t->pa2 != ~(u64)0)) {
+        bool global = c->fetch_global;
+        if (tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) {
+            tb_invalidate(k, pa, 1, &k->st.by_page); // the second page is another one now
+            t = NULL;
+        }
+        c->fetch_global &= global;
     }
-    return t ? t : tb_build(c, k, rip, pa, marks);
+    if (t) return t;
+    t = tb_build(c, k, rip, pa, marks);
+    if (t && t->pa2 != ~(u64)0) c->fetch_global = false; // as long as nobody knows better
+    return t;
+}
+
+// find() has looked at t's second page: the block's guard lets jumps in while that holds.
+static void vouch(struct cpu *c, struct exec *e, const struct tb *t)
+{
+    struct tcg *k = e->k;
+    host_patch_guard(k->rw, t->code + k->rec[t->rec].resume, (u32)(c->jump_context >> 32), c->code_base);
 }
 
 // Whether t has code now.
 static bool warm(struct cpu *c, struct exec *e, struct tb *t)
 {
+    if (unlikely(t->pa2 != ~(u64)0) && is_local(c)) return false; // its guard would hold for too long
     if (likely(t->code)) return true;
     if (t->fails || t->runs++ < (u32)e->k->cfg.cold) return false;
     return tb_translate(c, e->k, t, c->gpr[R_RIP]);
@@ -408,7 +438,8 @@ static void tcg_run(struct cpu *c)
         }
         if (unlikely(k->epoch != epoch)) e->link = NULL;
         if (log_on(&c->bus->log, LOG_EXEC)) tb_log_entry(k, t, c);
-        if (may_be_reached(c, e, t)) {
+        if (t->pa2 != ~(u64)0) vouch(c, e, t);
+        if (may_be_reached(c, e)) {
             if (e->link && !e->check) link_jump(c, e, t);
             if (t->key & MODE_FLAT) fill_jump_cache(c, e, t, c->gpr[R_RIP]); // else two CS bases might share an entry
         }

@@ -66,6 +66,18 @@ void host_patch_far(u8 *rw, u32 at, u32 gen, u64 base, u32 to)
     leave(p, rec);
 }
 
+void host_patch_guard(u8 *rw, u32 at, u32 gen, u64 base)
+{
+    st32(rw + at + 4, gen);
+    st64(rw + at + 16, base);
+}
+
+static u8 *jne(u8 *p, const u8 *to)
+{
+    p = PUT(p, 0x0f, 0x85);
+    return put32(p, (u32)(to - (p + 4)));
+}
+
 struct stand_in {
     const struct tb *t;
     struct tb_code *out;
@@ -113,6 +125,13 @@ bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out)
     s.p = PUT(s.p, 0x49, 0x83, 0x6e, FIELD(left), (u8)t->n, 0x79, 10); // sub [r14 + left], n; jns +10
     r->patch = (u16)(s.p - out->rw);
     s.p = leave(s.p, out->rec0);
+    if (t->pa2 != ~(u64)0) {
+        r->resume = (u16)(s.p - out->rw);
+        s.p = PUT(s.p, 0x41, 0x81, 0x7e, (u8)(FIELD(jump_context) + 4), 0xff, 0xff, 0xff, 0xff); // cmp dword, -1
+        s.p = jne(s.p, out->rw + r->patch);
+        s.p = PUT(s.p, 0x49, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x4d, 0x39, 0x5e, FIELD(code_base)); // mov r11; cmp
+        s.p = jne(s.p, out->rw + r->patch);
+    }
     for (unsigned k = 0; k < t->n; k++) {
         const struct insn *i = &t->insn[k];
         bool direct = i->op == OP_JMP_Jb || i->op == OP_JMP_Jz;

@@ -120,6 +120,27 @@ void insn_done(struct em *m)
     m->first_rec = m->out->nrec;
 }
 
+// Branches to be patched at *a and *b unless cpu's generation of translations and code_base are those that
+// host_patch_guard() will put here.
+static void put_guard(struct em *m, u32 *a, u32 *b)
+{
+    struct opnd gen = o_mem(H_CPU, CPU_DISP(jump_context) + 4), base = O_CPU(code_base);
+    put_rmi(m, 0, 0x81, 4, ALU_CMP, &gen, -1, 4); // no generation is all ones
+    *a = put_jcc(m, C_NE);
+    put8(m, 0x49);
+    put8(m, 0xb8 | (H_TMP & 7));
+    put64(m, 0);
+    put_rm(m, 0, 0x39, 8, H_TMP, &base);
+    *b = put_jcc(m, C_NE);
+}
+
+void host_patch_guard(u8 *rw_base, u32 at, u32 gen, u64 base)
+{
+    u8 *p = rw_base + at;
+    st64(p + 16, base);
+    st32(p + 4, gen);
+}
+
 void emit_prologue(struct em *m)
 {
     struct opnd left = O_CPU(left);
@@ -127,6 +148,12 @@ void emit_prologue(struct em *m)
     r->target = offset_of(m, 0);
     put_rmi(m, 0, 0x83, 8, ALU_SUB, &left, m->t->n, 1);
     m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_S), 0};
+    if (m->t->pa2 != ~(u64)0) { // the second page's translation, for which exec.c vouches (host_patch_guard)
+        r->resume = (u16)here(m);
+        put_guard(m, &m->stubs[m->nstub].at, &m->stubs[m->nstub + 1].at);
+        m->stubs[m->nstub++].rec = 0;
+        m->stubs[m->nstub++].rec = 0;
+    }
     vec_prologue(m);
     if (m->flat || m->code64) return;
     // CS limit: the block's last byte
@@ -161,14 +188,9 @@ static void put_link(struct em *m, const struct ir_op *o, struct tb_rec *r)
     // Guard: the same translations and the same page of RIP as when the link was made; see host_patch_far().
     r->kind = REC_FAR;
     r->patch = (u16)here(m);
-    struct opnd gen = o_mem(H_CPU, CPU_DISP(jump_context) + 4), base = O_CPU(code_base);
-    put_rmi(m, 0, 0x81, 4, ALU_CMP, &gen, -1, 4); // no generation is all ones
-    u32 a = put_jcc(m, C_NE);
-    put8(m, 0x49);
-    put8(m, 0xb8 | (H_TMP & 7));
-    put64(m, 0);
-    put_rm(m, 0, 0x39, 8, H_TMP, &base);
-    u32 b = put_jcc(m, C_NE);
+    struct opnd base = O_CPU(code_base);
+    u32 a, b;
+    put_guard(m, &a, &b);
     put_rmi(m, 0, 0x81, 8, ALU_ADD, &base, o->imm & ~(i64)0xfff, 4);
     put_jmp(m);
     patch_here(m, a);
@@ -178,10 +200,8 @@ static void put_link(struct em *m, const struct ir_op *o, struct tb_rec *r)
 
 void host_patch_far(u8 *rw_base, u32 at, u32 gen, u64 base, u32 to)
 {
-    u8 *p = rw_base + at;
-    st64(p + 16, base);
-    st32(p + 43, to - (at + 47));
-    st32(p + 4, gen);
+    st32(rw_base + at + 43, to - (at + 47));
+    host_patch_guard(rw_base, at, gen, base);
 }
 
 void host_patch_jump(u8 *rw_base, u32 at, u32 to) { st32(rw_base + at, to - (at + 4)); }
