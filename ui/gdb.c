@@ -13,8 +13,9 @@
 #include "ui/vm.h"
 
 enum { IDLE, BODY, SUM1, SUM2 };
-#define CTRL_C 3
-static struct gdb *stub; // NULL: none
+#define CTRL_C      3
+#define PENDING_MAX (4 * GDB_PACKET) // of replies that the client has not read, before more packets are taken
+static struct gdb *stub;             // NULL: none
 static const char *const arch_names[GDB_ARCHS] = {"auto", "none", "i8086", "i386", "x86-64"};
 
 static int hex_digit(int c)
@@ -170,8 +171,12 @@ static void disconnected(struct gdb *g)
     gdb_end(g);
 }
 
-// A command of the monitor may run the main loop: what comes meanwhile has to wait.
-static size_t can_receive(void *front) { return ((struct gdb *)front)->answering ? 0 : 1; }
+// A command of the monitor may run the main loop: what comes meanwhile has to wait; as has a client that reads nothing.
+static size_t can_receive(void *front)
+{
+    const struct gdb *g = front;
+    return g->answering || g->pending.len > PENDING_MAX ? 0 : 1;
+}
 static void receive(void *front, const u8 *p, size_t n)
 {
     struct gdb *g = front;
