@@ -16,7 +16,7 @@ class Guest:
     """Guest(name, args): starts the emulator. Every wait has a time-out in host seconds and raises Failed with what it saw."""
 
     def __init__(self, name, args, program=None, log=None):
-        self.name, self.status, self.icount, self.began = name, None, 0, time.monotonic()
+        self.name, self.status, self.icount, self.cpu, self.began = name, None, 0, 0, time.monotonic()
         self.dir = tempfile.mkdtemp(prefix="boot-")
         self.sock = os.path.join(self.dir, "monitor")
         self.serial, self.seen, self.lock, self.con = bytearray(), 0, threading.Condition(), None
@@ -105,12 +105,17 @@ class Guest:
         self.ends(timeout)
 
     def count(self):
-        """Instructions retired so far; 0 if this program does not tell."""
+        """Instructions retired so far, 0 if this program does not tell; notes the host's CPU seconds, too."""
         try:
             m = re.search(r"(\d+) instructions", self.mon("info status"))
         except Failed:
             m = None  # nothing hangs on it
         self.icount = int(m.group(1)) if m else 0
+        try:
+            with open("/proc/%d/stat" % self.p.pid) as f:
+                self.cpu = sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            pass
         return self.icount
 
     def screen(self):
