@@ -111,6 +111,7 @@ bool debug_next(unsigned cpu, unsigned flags, struct err *e); // over CALL, INT 
 bool debug_finish(unsigned cpu, struct err *e);               // until the current function has returned
 bool debug_until(unsigned cpu, u64 lin, struct err *e);
 bool debug_wait(u64 ns); // until it stops; false: the time was over
+void debug_cancel(void); // whoever waits has gone: the wait ends, the machine goes on
 
 // ---- for vm.c and main.c
 void debug_paused(void);                 // machine_run() or machine_step() said MACHINE_PAUSED

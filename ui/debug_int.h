@@ -33,7 +33,8 @@ struct debugger {
         int depth; // of interrupt handlers
     } finish;
     bool stepping; // inside debug_step()
-    bool waiting;  // inside debug_wait()
+    bool waiting;  // inside debug_wait() …
+    bool cancel;   // … and whoever waits is gone
     bool autopsy;
     bool branches; // are recorded in any case
     FILE *trace, *mem_trace, *io_trace;

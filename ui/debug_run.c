@@ -82,10 +82,13 @@ bool debug_wait(u64 ns)
     u64 end = loop_now_ns() + ns;
     bool outer = dbg.waiting;
     dbg.waiting = true;
-    while (!vm.paused && !vm.quit && loop_now_ns() < end) vm_round();
+    dbg.cancel = false;
+    while (!vm.paused && !vm.quit && !dbg.cancel && loop_now_ns() < end) vm_round();
     dbg.waiting = outer;
     return vm.paused || vm.quit;
 }
+
+void debug_cancel(void) { dbg.cancel = dbg.waiting; }
 
 static bool may_run(struct err *e)
 {

@@ -291,6 +291,7 @@ static void event(void *front, enum chardev_event e)
 {
     struct monitor *m = front;
     if (e == CHARDEV_CLOSED) {
+        if (m->busy) debug_cancel();
         m->in.len = 0;
         lineedit_reset(&m->edit);
         m->pending.len = 0;
