@@ -246,10 +246,12 @@ static void compare_eflags(struct cpu *c, const struct insn *i, bool quiet, unsi
     struct fenv_x e = x87_begin(c);
     unsigned n = i->modrm & 7;
     enum fp_rel r = FP_UN;
-    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n))
+    if (x87_empty(&c->fpu, 0) || x87_empty(&c->fpu, n)) {
         x87_stack_fault(&e, false);
-    else
+    } else {
         r = f80_compare_fast(&e, x87_get(&c->fpu, 0), x87_get(&c->fpu, n), quiet);
+        e.c1 = c->fpu.fsw & FSW_C1; // as it was, in AMD's processors; the manual says 0
+    }
     if (!(e.flags & ~e.masks & FX_IE))
         flags_set_arith(c, r == FP_UN ? FL_ZF | FL_PF | FL_CF : r == FP_EQ ? FL_ZF : r == FP_LT ? FL_CF : 0);
     if (pops && x87_delivers(&e)) x87_pop(&c->fpu);

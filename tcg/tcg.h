@@ -46,6 +46,7 @@ enum {               // tb_rec.resume_flags: what exec.c does before it goes on 
     WHY_MEMORY = 16,
     WHY_JUMP = 32,
     FLAGS_DEAD = 64, // of a jump: the arithmetic flags are not kept, nobody looks at them there
+    RESUME_AH = 64,  // the record is CC_AH: flags are wanted in cc_dst (REC_INSN; FLAGS_DEAD is for jumps)
     RESUME_RAW = 128 // the instruction changes no flags but CF and OF: the record's parts in memory as they were
 };
 INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }

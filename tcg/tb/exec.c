@@ -309,11 +309,12 @@ struct raw_flags {
 static u32 flags_to_resume(struct cpu *c, unsigned resume, const struct raw_flags *raw)
 {
     u32 fl = ~0u;
-    if (resume & (RESUME_HOST | RESUME_OVER)) fl = flags_arith(c);
+    if (resume & (RESUME_HOST | RESUME_OVER | RESUME_AH)) fl = flags_arith(c);
     if (resume & RESUME_OVER) {
         c->cc_cf = fl & FL_CF ? 1 : 0;
         c->cc_of = fl & FL_OF ? 1 : 0;
     }
+    if (resume & RESUME_AH) c->cc_dst = (u64)(fl & 0xff) << 8;
     if (resume & RESUME_RAW) {
         c->cc_op = raw->op;
         c->cc_dst = raw->dst;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Random programs of integer instructions, translated, against the interpreter's functions one by one: registers, all
-// flags, memory, instruction pointer, number of retired instructions and faults must agree after any number of
-// instructions, however the run is cut into slices. What single instructions cannot show shows here: flags that are
-// carried in registers, across slow paths, side exits, loops and links between blocks.
+// Random programs of integer, x87, MMX and SSE instructions, translated, against the interpreter's functions one by
+// one: registers, all flags, memory, instruction pointer, number of retired instructions and faults must agree after
+// any number of instructions, however the run is cut into slices. What single instructions cannot show shows here:
+// flags that are carried in registers, across slow paths, side exits, loops and links between blocks.
 //   tcg_seq [SEED]   one program, with what differs and its intermediate code;  CASES=n programs (default 3000)
 #define REPLAY
 #include "tests/insn/interp_int.c"
+#include "cpu/fpu/x87.h"
 #include "mem/base/buf.h"
 #include "tests/insn/translated.h"
 
@@ -22,6 +23,9 @@ struct state {
     u8 cc_cf, cc_of;
     int exc;
     u64 steps;
+    struct fpu fpu;
+    u32 mxcsr;
+    u8 vec[16][16];
     u8 data[NATIVE_DATA_SIZE];
 };
 // Kinds of code: 64-bit and 32-bit flat, 32- and 16-bit with segments that have bases and limits.
@@ -39,6 +43,9 @@ static void load(const struct state *s)
     c->cc_cf = s->cc_cf, c->cc_of = s->cc_of;
     c->exc = -1;
     c->attn = 0;
+    c->fpu = s->fpu;
+    c->mxcsr = s->mxcsr;
+    for (unsigned k = 0; k < 16; k++) memcpy(c->vec[k].b, s->vec[k], 16);
     memcpy(ram_at(NATIVE_DATA), s->data, NATIVE_DATA_SIZE);
 }
 static void save(struct state *s)
@@ -48,19 +55,25 @@ static void save(struct state *s)
     s->cc_dst = c->cc_dst, s->cc_src = c->cc_src, s->cc_op = c->cc_op, s->eflags = c->eflags;
     s->cc_cf = c->cc_cf, s->cc_of = c->cc_of;
     s->exc = c->exc;
+    s->fpu = c->fpu;
+    s->mxcsr = c->mxcsr;
+    for (unsigned k = 0; k < 16; k++) memcpy(s->vec[k], c->vec[k].b, 16);
     memcpy(s->data, ram_at(NATIVE_DATA), NATIVE_DATA_SIZE);
 }
 
+static bool vectors_too;
 static bool may_run[OP_COUNT]; // needs no more of a machine than there is
 static void set_kind(enum kind k, bool small_limit, bool ss32)
 {
     struct cpu *c = m.c;
     kind = k;
     machine_mode(k != K64);
+    c->mode |= MODE_X87 | MODE_SSE;
     cs_base = k >= K32SEG ? NATIVE_BASE : 0;
     ds_base = k >= K32SEG ? NATIVE_DATA : 0;
     if (k < K32SEG) return;
-    c->mode = (k == K16 ? MODE_16 : MODE_32) | (k == K16 && !ss32 ? 0 : MODE_SS32) | MODE_PE | MODE_USER;
+    c->mode = (k == K16 ? MODE_16 : MODE_32) | (k == K16 && !ss32 ? 0 : MODE_SS32) | MODE_PE | MODE_USER | MODE_X87 |
+              MODE_SSE;
     for (unsigned s = S_ES; s <= S_GS; s++) {
         struct seg *g = &c->seg[s];
         g->base = s == S_CS ? cs_base : s == S_FS ? ds_base + 0x123 : ds_base;
@@ -127,9 +140,11 @@ static bool append(u64 *at)
     u64 rip = m.c->gpr[R_RIP];
     save(&scratch);
     for (unsigned tries = 0; tries < 300; tries++) {
-        unsigned op = below(4) ? common[below(ARRAY_LEN(common))] : 1 + below(OP_RORX_GyEyIb);
+        unsigned op = vectors_too && below(2) ? OP_RORX_GyEyIb + 1 + below(OP_COUNT - OP_RORX_GyEyIb - 1)
+                      : below(4)              ? common[below(ARRAY_LEN(common))]
+                                              : 1 + below(OP_RORX_GyEyIb);
         const struct insn_row *row = &insn_rows[op];
-        if (!runnable(row) || !make(row, kind != K64, &by)) continue;
+        if (!may_run[op] || !make(row, kind != K64, &by)) continue;
         if (decode(m.c->decoder, by.b, 15, code_size(), &i) != DECODE_OK || i.op != op) continue;
         if ((row->attr & A_END) && (i.pfx & PFX_66)) continue;
         bool stays = true;
@@ -181,6 +196,20 @@ static void start_state(struct state *s)
     s->cc_dst = value() & mask;
     s->cc_src = s->cc_op >= CC_INC && s->cc_op < CC_SHIFT ? below(2) : s->cc_op >= CC_SHIFT ? below(8) : value() & mask;
     s->cc_cf = below(2), s->cc_of = below(2);
+    memset(&s->fpu, 0, sizeof s->fpu);
+    s->fpu.fcw = 0x37f;
+    s->fpu.fsw = (u16)(below(8) << 11);
+    s->fpu.tags = vectors_too ? (u8)rnd() : 0;
+    for (unsigned k = 0; k < 8 && vectors_too; k++) {
+        s->fpu.m[k] = rnd() | 1ull << 63;
+        s->fpu.se[k] = (u16)(0x3fc0 + below(0x80) + (below(2) << 15));
+    }
+    s->mxcsr = 0x1f80;
+    for (unsigned k = 0; k < 16; k++)
+        for (unsigned j = 0; j < 16; j += 4) {
+            float f = (float)((double)(i64)rnd() / (double)(1ull << below(64)));
+            memcpy(s->vec[k] + j, &f, 4);
+        }
     if (s->cc_op >= CC_SHX || (s->cc_op && below(4) == 0)) s->cc_op |= CC_OVER;
     for (unsigned k = 0; k < NATIVE_DATA_SIZE; k += 8) st64(s->data + k, value());
 }
@@ -201,12 +230,36 @@ static void show(const struct state *s, u64 end, u64 total)
     printf("\n");
 }
 // What differs, empty if nothing.
+static size_t differ_vec(char *why, size_t room, const struct state *a, const struct state *b)
+{
+    size_t n = 0;
+    const struct fpu *f = &a->fpu, *g = &b->fpu;
+    if (memcmp(f, g, sizeof *f))
+        n += snprintf(
+            why, room, " x87 (fsw %x, want %x, tags %x, want %x, fop %x, want %x, fip %x, want %x, fdp %x, want %x);",
+            g->fsw, f->fsw, g->tags, f->tags, g->fop, f->fop, (u32)g->fip, (u32)f->fip, (u32)g->fdp, (u32)f->fdp);
+    for (unsigned k = 0; k < 8; k++)
+        if (f->m[k] != g->m[k] || f->se[k] != g->se[k]) {
+            n += snprintf(why + n, room - n, " R%u %x:%" PRIx64 ", want %x:%" PRIx64 ";", k, g->se[k], g->m[k],
+                          f->se[k], f->m[k]);
+            break;
+        }
+    if (a->mxcsr != b->mxcsr) n += snprintf(why + n, room - n, " mxcsr %x, want %x;", b->mxcsr, a->mxcsr);
+    for (unsigned k = 0; k < 16; k++)
+        if (memcmp(a->vec[k], b->vec[k], 16)) {
+            n += snprintf(why + n, room - n, " xmm%u %" PRIx64 ":%" PRIx64 ", want %" PRIx64 ":%" PRIx64 ";", k,
+                          ld64(b->vec[k] + 8), ld64(b->vec[k]), ld64(a->vec[k] + 8), ld64(a->vec[k]));
+            break;
+        }
+    return n;
+}
 static void differ(char *why, size_t room, const struct state *a, const struct state *b, u32 fa, u32 fb)
 {
     size_t n = 0;
     why[0] = 0;
     if (a->steps != b->steps)
         n += snprintf(why + n, room - n, " %" PRIu64 " steps, want %" PRIu64 ";", b->steps, a->steps);
+    n += differ_vec(why + n, room - n, a, b);
     if (a->exc != b->exc) n += snprintf(why + n, room - n, " exception %d, want %d;", b->exc, a->exc);
     for (int r = 0; r < 18 && n < room - 80; r++)
         if (a->gpr[r] != b->gpr[r])
@@ -246,6 +299,7 @@ static bool program(u64 number, bool loud)
     for (int k = 0; k < 4; k++) rnd();
     enum kind k = below(2) ? K64 : K32 + below(K_COUNT - K32);
     bool small_limit = below(2), ss32 = below(2);
+    vectors_too = below(2);
     set_kind(k, small_limit, ss32);
     memset(ram_at(NATIVE_BASE), 0x90, RAM_SIZE);
     st16(ram_at(NATIVE_TAKEN), 0xfeeb);
@@ -277,10 +331,10 @@ static bool program(u64 number, bool loud)
     }
     translated(&got, total);
     u32 flags = flags_get(m.c);
-    char why[400];
+    char why[1000];
     differ(why, sizeof why, &want, &got, want_flags, flags);
     const u8 *ram = ram_at(NATIVE_BASE);
-    for (unsigned k = 0; k < RAM_SIZE && strlen(why) < 300; k++)
+    for (unsigned k = 0; k < RAM_SIZE && strlen(why) < 900; k++)
         if (ram[k] != after[k]) {
             sprintf(why + strlen(why), " memory %x %02x, want %02x;", NATIVE_BASE + k, ram[k], after[k]);
             break;
@@ -301,7 +355,18 @@ int main(int argc, char **argv)
     translated_config.size = 8 << 20;
     m.c->engine->destroy(m.c);
     m.c->engine_data = m.c->engine->create(m.c);
-    for (unsigned op = 1; op <= OP_RORX_GyEyIb; op++) may_run[op] = runnable(&insn_rows[op]);
+    for (unsigned op = 1; op < OP_COUNT; op++) {
+        // What may unmask exceptions changes the mode, for which the segments here are not real enough.
+        static const u16 never_vec[] = {OP_FLDENV_M, OP_FLDCW_Mw,   OP_FRSTOR_M, OP_FXRSTOR_M,
+                                        OP_XRSTOR_M, OP_LDMXCSR_Md, OP_XSAVE_M,  OP_XSAVEOPT_M};
+        may_run[op] =
+            op <= OP_RORX_GyEyIb ? runnable(&insn_rows[op]) : !(insn_rows[op].attr & (A_CPL0 | A_SYS | A_VEX));
+        for (unsigned k = 0; k < ARRAY_LEN(never_vec); k++)
+            if (op == never_vec[k]) may_run[op] = false;
+    }
+    m.c->cr0 |= CR0_NE | CR0_MP;
+    m.c->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
+    x87_init(m.c);
     if (argc > 1) {
         program(strtoull(argv[1], NULL, 0), true);
         return 0;

@@ -82,6 +82,9 @@ static bool host_flags_used(const struct em *m)
         case IR_DEC:
             if (host & FL_CF) return true;
             break;
+        case IR_VEC:
+            if ((u8)(o->imm >> 40) & IR_V_COND) return true;
+            break;
         default: break;
         }
         host = ir_facts[o->op].writes == IR_FL_ALL ? 0 : fl_host_after(m, o, host);
@@ -110,6 +113,7 @@ void insn_done(struct em *m)
         if (!writes || (f->known && !(writes & ~IR_FL_CFOF))) how |= RESUME_RAW;
         if (f->known && form == CC_CMP) how |= RESUME_CMP;
         if (f->known && form == CC_AND) how |= RESUME_AND;
+        if (f->known && form == CC_AH && !(how & RESUME_RAW)) how |= RESUME_AH;
     }
     for (u32 k = m->first_rec; k < m->out->nrec; k++) {
         struct tb_rec *r = &m->out->rec[k];
