@@ -27,7 +27,8 @@ enum tb_rec_kind {
     REC_BUDGET, // block entry: left went below zero, or the block is dead (then left was not counted down). rec[0];
                 // patch = its stub
     REC_LEAVE,  // RIP has been set
-    REC_X87     // block entry: the x87 registers shall be loaded, then on at `resume`
+    REC_X87,    // block entry: the x87 registers shall be loaded, then on at `resume`
+    REC_KINDS
 };
 enum { CC_IN_MEMORY = 0xff, CC_SRC_IMM = 0xfe }; // tb_rec.cc_dst, cc_src
 // Records that only translated code makes, each in four widths; tcg_flags_normal() turns them into those of

@@ -12,7 +12,7 @@ static double part(u64 a, u64 b) { return b ? (double)a / (double)b : 0; }
 
 static void info_exits(const struct tcg_stats *s, struct buf *out)
 {
-    static const char *const kind[] = {"instruction", "jump", "far jump", "budget", "leave"};
+    static const char *const kind[REC_KINDS] = {"instruction", "jump", "far jump", "budget", "leave", "load x87"};
     u64 all = 0;
     for (unsigned i = 0; i < ARRAY_LEN(s->exits); i++) all += s->exits[i];
     buf_printf(out, "entered from C     %llu times, left %llu times:\n", (ull)s->enters, (ull)all);

@@ -19,7 +19,7 @@ struct tcg_stats {
     u64 compiled, insns, guest_bytes, host_bytes; // translated
     u64 ticks;                                    // of the clock in tcg_config, spent on that
     u64 fails;                                    // shortened because they did not fit
-    u64 enters, exits[REC_LEAVE + 1], dead;       // dead: exits at blocks that are no more
+    u64 enters, exits[REC_KINDS], dead;           // dead: exits at blocks that are no more
     u64 slow_memory, slow_jump;  // REC_INSN: what a MEM and a LOOKUP could not do; CALLs are `fallback`
     u64 near, far;               // jumps linked
     u64 lookups, filled, local;  // by the dispatcher; into jump caches; of pages that are not global
