@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the program's outside share: starting doppel, its monitor, result lines."""
-import os, pty, select, shutil, signal, socket, subprocess, sys, tempfile, time
+import atexit, os, pty, select, shutil, signal, socket, subprocess, sys, tempfile, time
 DOPPEL = os.environ.get("DOPPEL") or os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "doppel"))
 failed = 0
 tmp = tempfile.mkdtemp(prefix="doppel-cli-")
@@ -15,11 +15,12 @@ def check(name, ok, why=""):
         failed += 1
         print("not ok %s: %s" % (name, str(why).replace("\n", "\\n")[-400:]))
     sys.stdout.flush()
-def finish():
+@atexit.register  # also when a test dies of an exception
+def clean_up():
     for p in running:
         if p.poll() is None: p.kill(); p.wait()
     shutil.rmtree(tmp, ignore_errors=True)
-    sys.exit(bool(failed))
+def finish(): sys.exit(bool(failed))
 def path(name): return os.path.join(tmp, name)
 def make(name, data):
     with open(path(name), "wb") as f: f.write(data)
