@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Guest instructions to intermediate code: picks the emitter of an instruction (emit.def; x87, MMX and SSE: vec.c).
-// Whatever has none, and every form that its emitter refuses, becomes CALL, so that the translator is complete and each
-// emitter is pure speed. LOCK is ignored: one thread executes all processors.
+// Guest instructions to intermediate code: picks the emitter of an instruction (emit.def; system instructions: sys.c,
+// x87, MMX and SSE: vec.c). Whatever has none, and every form that its emitter refuses, becomes CALL, so that the
+// translator is complete and each emitter is pure speed. LOCK is ignored: one thread executes all processors.
 #include "tcg/front/front.h"
 
 static const struct emitter {
@@ -23,7 +23,7 @@ static bool in_reach(const struct insn *i, i32 off)
     return !i->is_mem || i->base != R_RIP || !__builtin_add_overflow(i->disp, off, &sum);
 }
 
-static bool emit(struct compile_env *e, const struct insn *i, unsigned k, i32 off)
+static bool emit(struct compile_env *e, const struct insn *i, unsigned k, i32 off, bool last)
 {
     const struct emitter *x = &emitters[i->op];
     if (!x->fn || !in_reach(i, off)) return false;
@@ -38,6 +38,8 @@ static bool emit(struct compile_env *e, const struct insn *i, unsigned k, i32 of
                                                  : 2,
                       .code64 = code64,
                       .flat = e->key & MODE_FLAT,
+                      .last = last,
+                      .key = e->key,
                       .off = off};
     return x->fn(&f);
 }
@@ -46,12 +48,13 @@ void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off)
 {
     const struct insn *i = &t->insn[k];
     u32 n = e->ir.n, attr = insn_rows[i->op].attr;
-    if (emit(e, i, k, off)) return;
+    if (emit(e, i, k, off, k + 1 == t->n)) return;
     e->ir.n = n;
     if ((attr & (A_FPU | A_MMX | A_SSE)) && in_reach(i, off) && front_vec(e, t, k, off)) return;
     e->ir.n = n;
     ir_add(&e->ir, k, IR_CALL, 0, IR_NONE, IR_NONE);
-    if (i->op == OP_NONE || (attr & (A_END | A_SYS | A_IO))) ir_add(&e->ir, k, IR_LEAVE, 0, IR_NONE, IR_NONE);
+    if (i->op == OP_NONE || ((attr & (A_END | A_SYS | A_IO)) && !front_goes_on(i)))
+        ir_add(&e->ir, k, IR_LEAVE, 0, IR_NONE, IR_NONE);
 }
 
 void tb_front(struct compile_env *e, const struct tb *t)

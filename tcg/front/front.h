@@ -13,7 +13,9 @@ struct front {
     u8 n;  // … and operand size, 1 or that of the instruction
     u8 sw; // stack width 2, 4, 8
     bool code64, flat;
-    i32 off; // of the next instruction from code_base
+    bool last; // instruction of the block
+    u32 key;   // MODE_*
+    i32 off;   // of the next instruction from code_base
 };
 typedef bool front_fn(struct front *f);
 #define EMIT(name, fn, ...) front_fn front_##fn;

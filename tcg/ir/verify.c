@@ -6,7 +6,8 @@
 #include "tcg/ir/ir.h"
 
 enum { S1 = 1, S2 = 2, S4 = 4, S8 = 8, S_INT = 15, S_248 = 14, S_48 = 12 };
-struct state { // within the current guest instruction
+enum { CPU_MOST = 4096 }; // LDCPU …: offset in struct cpu
+struct state {            // within the current guest instruction
     const char *bad;
     unsigned insn;
     u8 m_size, m_acc;     // of the MEM that IR_M stands for; m_size 0: none
@@ -32,6 +33,9 @@ static unsigned sizes(unsigned op)
     case IR_GO:
     case IR_SETFL:
     case IR_CLRFL: return 0;
+    case IR_GETFL:
+    case IR_PUTFL: return S4;
+    case IR_SWCPU: return S8;
     case IR_SHLV:
     case IR_SHRV:
     case IR_SARV:
@@ -96,7 +100,10 @@ static bool dst_may_be_m(unsigned op)
     case IR_LZCNT:
     case IR_POPCNT:
     case IR_CRC32:
-    case IR_CMOV: return false;
+    case IR_CMOV:
+    case IR_GETFL:
+    case IR_LDCPU:
+    case IR_SWCPU: return false;
     default: return true;
     }
 }
@@ -112,7 +119,9 @@ static bool a_may_be_m(unsigned op)
     case IR_BTS:
     case IR_BTR:
     case IR_BTC:
-    case IR_LOOKUP: return false;
+    case IR_LOOKUP:
+    case IR_PUTFL:
+    case IR_STCPU: return false;
     default: return true;
     }
 }
@@ -151,9 +160,16 @@ static bool writes_implied(unsigned op)
     case IR_XADD:
     case IR_CMPXCHG:
     case IR_SETFL:
-    case IR_CLRFL: return true;
+    case IR_CLRFL:
+    case IR_STCPU:
+    case IR_SWCPU: return true;
     default: return false;
     }
+}
+
+static bool only_t0(unsigned op)
+{
+    return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU;
 }
 
 // Where they cannot be had on the host the instruction is left to the interpreter.
@@ -235,6 +251,11 @@ static const char *check_imm(const struct ir_op *o)
     case IR_JMP: return o->imm != (i32)o->imm ? "target out of reach" : NULL;
     case IR_SETFL:
     case IR_CLRFL: return o->imm & IR_FL_ALL || o->imm != (u32)o->imm ? "arithmetic flags" : NULL;
+    case IR_PUTFL: return (o->imm & IR_FL_ALL) != IR_FL_ALL || o->imm != (u32)o->imm ? "arithmetic flags" : NULL;
+    case IR_CHECK: return (o->imm & 0xffffffff) >= CPU_MOST ? "offset" : NULL;
+    case IR_LDCPU:
+    case IR_STCPU:
+    case IR_SWCPU: return o->imm < 0 || o->imm >= CPU_MOST ? "offset" : NULL;
     default: return NULL;
     }
 }
@@ -263,6 +284,7 @@ static const char *check_operands(const struct state *s, const struct ir_op *o)
         }
     }
     if (bad) return bad;
+    if (only_t0(o->op) && (strchr(ir_facts[o->op].operands, 'a') ? o->a : o->dst) != IR_T0) return "not IR_T0";
     if ((o->op == IR_BT || o->op == IR_BTS || o->op == IR_BTR || o->op == IR_BTC) &&
         (o->a == IR_IMM ? o->imm < 0 || o->imm >= 8 * o->size : o->dst == IR_M))
         return "bit";

@@ -22,7 +22,7 @@ static bool ends_block(const struct tb *t, const struct insn *i, unsigned *jcc)
     u32 attr = insn_rows[i->op].attr;
     if (i->op == OP_NONE) return true;
     if (i->op == OP_JCC_Jb || i->op == OP_JCC_Jz) return ++*jcc > TB_JCC || t->n >= TB_JCC_INSNS;
-    return (attr & (A_END | A_SYS | A_IO)) || (*jcc && t->n >= TB_JCC_INSNS);
+    return ((attr & (A_END | A_SYS | A_IO)) && !front_goes_on(i)) || (*jcc && t->n >= TB_JCC_INSNS);
 }
 
 // An instruction that straddles two pages.

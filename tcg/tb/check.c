@@ -146,7 +146,8 @@ static void run_reference(struct cpu *c, struct check *k)
         c->cur = slot;
         slot[0].exec(c, slot);
         c->cur = NULL;
-        if (((c->attn ^ attn) & ~(u32)ATTN_EXIT) || c->rep_pending) { // it did more than translated code can
+        if (slot[0].op == OP_STI) c->attn &= ~(u32)ATTN_SHADOW | attn; // translated code needs none: front/sys.c
+        if (((c->attn ^ attn) & ~(u32)ATTN_EXIT) || c->rep_pending) {  // it did more than translated code can
             k->why = "something asks for attention";
             return;
         }

@@ -18,7 +18,7 @@ enum {
     HIGH = NATIVE_DATA + 0x3800
 };
 struct state {
-    u64 gpr[18], cc_dst, cc_src;
+    u64 gpr[18], cc_dst, cc_src, gs_base, kernel_gs_base;
     u32 cc_op, eflags;
     u8 cc_cf, cc_of;
     int exc;
@@ -41,6 +41,7 @@ static void load(const struct state *s)
     memcpy(c->gpr, s->gpr, sizeof c->gpr);
     c->cc_dst = s->cc_dst, c->cc_src = s->cc_src, c->cc_op = s->cc_op, c->eflags = s->eflags;
     c->cc_cf = s->cc_cf, c->cc_of = s->cc_of;
+    c->seg[S_GS].base = s->gs_base, c->kernel_gs_base = s->kernel_gs_base;
     c->exc = -1;
     c->attn = 0;
     c->fpu = s->fpu;
@@ -54,6 +55,7 @@ static void save(struct state *s)
     memcpy(s->gpr, c->gpr, sizeof c->gpr);
     s->cc_dst = c->cc_dst, s->cc_src = c->cc_src, s->cc_op = c->cc_op, s->eflags = c->eflags;
     s->cc_cf = c->cc_cf, s->cc_of = c->cc_of;
+    s->gs_base = c->seg[S_GS].base, s->kernel_gs_base = c->kernel_gs_base;
     s->exc = c->exc;
     s->fpu = c->fpu;
     s->mxcsr = c->mxcsr;
@@ -82,6 +84,18 @@ static void set_kind(enum kind k, bool small_limit, bool ss32)
         g->wend = s == S_CS ? 0 : g->rend;
     }
 }
+// System instructions that have emitters. Of POPF only what changes no mode.
+static bool is_system(unsigned op)
+{
+    return op == OP_PUSHF || op == OP_POPF || op == OP_CLI || op == OP_STI || op == OP_SWAPGS || op == OP_MOV_EvSw;
+}
+static bool pops_mode(const struct cpu *c)
+{
+    u64 top = c->gpr[R_RSP];
+    if (kind != K64) top = c->seg[S_SS].base + (c->mode & MODE_SS32 ? (u32)top : (u16)top);
+    return !range_ok(top - NATIVE_DATA, 8, NATIVE_DATA_SIZE) ||
+           (ld32(ram_at(top)) & (FL_TF | FL_RF | FL_VM | FL_AC | FL_IOPL));
+}
 
 // One instruction by the interpreter's function; false: it faults, or there is none to execute.
 static bool step(void)
@@ -93,6 +107,7 @@ static bool step(void)
     if (decode(c->decoder, ram_at(cs_base + rip), 15, code_size(), &v[0]) != DECODE_OK) return false;
     u32 attr = insn_rows[v[0].op].attr;
     if (!may_run[v[0].op]) return false;
+    if (v[0].op == OP_POPF && pops_mode(c)) return false;
     u64 count = v[0].asz == 8 ? c->gpr[R_RCX] : v[0].asz == 4 ? (u32)c->gpr[R_RCX] : (u16)c->gpr[R_RCX];
     if ((attr & A_STR) && (v[0].pfx & (PFX_REP | PFX_REPNE)) && count > 300) return false;
     jmp_buf jb;
@@ -120,6 +135,7 @@ static const enum insn_op common[] = {
     OP_ROL_EvIb,  OP_ROR_EvCL,     OP_SHLD_EvGvIb, OP_RCL_Ev1,     OP_BT_EvIb,     OP_BTS_EvGv,  OP_IMUL_GvEv,
     OP_MUL_Ev,    OP_PUSH_Zv,      OP_POP_Zv,      OP_PUSHF,       OP_LAHF,        OP_STC,       OP_CMC,
     OP_XADD_EvGv, OP_CMPXCHG_EvGv, OP_BSF_GvEv,    OP_POPCNT_GvEv, OP_XCHG_EvGv,   OP_CALL_Jz,   OP_LOOP_Jb,
+    OP_PUSHF,     OP_POPF,         OP_CLI,         OP_STI,         OP_SWAPGS,      OP_MOV_EvSw,
 };
 static const u8 pointers[] = {R_RBX, R_RSP, R_RBP, R_RDI, 13};
 
@@ -190,6 +206,8 @@ static void start_state(struct state *s)
     if (below(8) == 0) s->gpr[R_RDI] = (NATIVE_DATA - ds_base) + 0xffb + below(8); // accesses across pages
     s->gpr[R_ZERO] = 0;
     s->gpr[R_RIP] = START - cs_base;
+    s->gs_base = m.c->seg[S_GS].base, s->kernel_gs_base = 0;
+    if (kind == K64) s->gs_base = below(0x100), s->kernel_gs_base = below(0x100);
     s->eflags = FL_R1 | FL_IF | (rnd() & FL_ARITH);
     s->cc_op = below(3) ? CC_ADD + below(CC_COUNT - CC_ADD) : CC_EFLAGS;
     u64 mask = ~(u64)0 >> (64 - (8u << (s->cc_op & 3)));
@@ -264,6 +282,8 @@ static void differ(char *why, size_t room, const struct state *a, const struct s
     for (int r = 0; r < 18 && n < room - 80; r++)
         if (a->gpr[r] != b->gpr[r])
             n += snprintf(why + n, room - n, " r%d %" PRIx64 ", want %" PRIx64 ";", r, b->gpr[r], a->gpr[r]);
+    if (a->gs_base != b->gs_base || a->kernel_gs_base != b->kernel_gs_base)
+        n += snprintf(why + n, room - n, " GS base %" PRIx64 ", want %" PRIx64 ";", b->gs_base, a->gs_base);
     if (fa != fb && n < room - 80) n += snprintf(why + n, room - n, " flags %x, want %x;", fb, fa);
 }
 
@@ -279,7 +299,10 @@ static void translated(struct state *s, u64 n)
             slice = below(3) ? n - done : 1 + below(n - done);
             translated_run(c, slice);
             done += c->icount;
-            if (c->icount != slice) break;
+            if (c->attn & ATTN_SHADOW)
+                c->attn = 0;
+            else if (c->icount != slice)
+                break;
         }
     } else {
         done += c->icount;
@@ -301,6 +324,8 @@ static bool program(u64 number, bool loud)
     bool small_limit = below(2), ss32 = below(2);
     vectors_too = below(2);
     set_kind(k, small_limit, ss32);
+    m.c->cpl = below(2) ? 0 : 3;
+    if (!m.c->cpl) m.c->mode &= ~(u32)MODE_USER;
     memset(ram_at(NATIVE_BASE), 0x90, RAM_SIZE);
     st16(ram_at(NATIVE_TAKEN), 0xfeeb);
     start_state(&start);
@@ -363,6 +388,7 @@ int main(int argc, char **argv)
             op <= OP_RORX_GyEyIb ? runnable(&insn_rows[op]) : !(insn_rows[op].attr & (A_CPL0 | A_SYS | A_VEX));
         for (unsigned k = 0; k < ARRAY_LEN(never_vec); k++)
             if (op == never_vec[k]) may_run[op] = false;
+        may_run[op] |= is_system(op);
     }
     m.c->cr0 |= CR0_NE | CR0_MP;
     m.c->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;

@@ -175,7 +175,7 @@ static void movement(void)
         {M64, "67 a0 00 00 00 80", "MEM.1 [-0x80000000]a4; MOV.1 rax, m"},
         {M32, "a3 00 10 00 00", "MEM.4 [0x1000]a4 wr; MOV.4 m, rax"},
         {M16, "a1 34 12", "MEM.2 ds:[0x1234]a2; MOV.2 rax, m"},
-        {M64, "8c d8", "CALL.0"},
+        {M64, "8c f8", "CALL.0"}, // no such segment register
         {M64, "8e d8", "CALL.0; LEAVE.0"},
         {M64, "48 0f c3 03", "MEM.8 [rbx]a8 wr; MOV.8 m, rax"},
         {M64, "0f b6 c3", "MOVZX.4 rax, rbx cc=1"},
@@ -195,7 +195,7 @@ static void movement(void)
         {M64, "91", "XCHG.4 rcx, rax"},
         {M64, "49 90", "XCHG.8 r8, rax"},
         {M64, "90", ""},
-        {M64, "f3 90", "CALL.0; LEAVE.0"},
+        {M64, "f3 90", "CALL.0"},
         {M64, "0f 1f 44 00 00", ""},
         {M64, "f3 0f 1e fa", ""},
         {M64, "0f 18 0b", ""},
@@ -215,7 +215,7 @@ static void movement(void)
         {M64, "d7", "CALL.0"},
         {M64, "a4", "CALL.0"},
         {M64, "f3 48 ab", "CALL.0"},
-        {M64, "0f a2", "CALL.0; LEAVE.0"},
+        {M64, "0f a2", "CALL.0"},
         {M64, "ec", "CALL.0; LEAVE.0"},
     };
     JUDGE(v);
@@ -272,8 +272,9 @@ static void stack(void)
         {M16, "c8 20 00 00", "CALL.0"},
         {M32, "06", "CALL.0"},
         {M32, "60", "CALL.0"},
-        {M64, "9c", "CALL.0"},
-        {M64, "9d", "CALL.0; LEAVE.0"},
+        {M64, "9c", "GETFL.4 t0; MEM.8 [rsp-8]a8 wr t0live stack; MOV.8 m, t0; LEA.8 rsp, [rsp-8]a8"},
+        {M64, "66 9c", "CALL.0"},
+        {M64, "66 9d", "CALL.0"},
     };
     JUDGE(v);
 }

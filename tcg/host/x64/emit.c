@@ -824,6 +824,12 @@ static void emit_op(struct em *m)
     case IR_CMOV: emit_cmov(m); break;
     case IR_SETFL: put_rmi(m, 0, 0x81, 4, ALU_OR, &eflags, o->imm, 4); break;
     case IR_CLRFL: put_rmi(m, 0, 0x81, 4, ALU_AND, &eflags, ~o->imm, 4); break;
+    case IR_GETFL: emit_getfl(m); break;
+    case IR_PUTFL: emit_putfl(m); break;
+    case IR_CHECK:
+    case IR_LDCPU:
+    case IR_STCPU:
+    case IR_SWCPU: emit_cpu(m); break;
     case IR_VEC:
     case IR_VECF: emit_vec(m); break;
     case IR_LOOKUP: emit_lookup(m); break;

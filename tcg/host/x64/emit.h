@@ -133,6 +133,9 @@ bool fl_spilled(const struct flags_state *f);             // it is there already
 void fl_over(struct em *m, unsigned over); // CF (and OF) of the host go to cc_cf, cc_of; before: fl_over_begin
 void fl_over_begin(struct em *m, unsigned over);
 void fl_need(struct em *m, u16 mask); // the host's EFLAGS shall hold these, or the instruction leaves
+// The guest's flags into the host's EFLAGS, but for those that the record *s overrides and for AF after logic and
+// shifts; nothing is loaded if *s is plain CC_EFLAGS. False: the instruction left.
+bool fl_restore(struct em *m, struct flags_state *s);
 u16 cond_mask(unsigned cc);
 
 // ---- exits (exit.c)
@@ -152,6 +155,10 @@ void emit_cold(struct em *m);
 void emit_mem(struct em *m);
 void emit_lea(struct em *m);
 unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp); // returns the register
+// ---- system state (sys.c)
+void emit_getfl(struct em *m);
+void emit_putfl(struct em *m);
+void emit_cpu(struct em *m); // CHECK LDCPU STCPU SWCPU
 // ---- vec.c
 void emit_vec(struct em *m);
 void vec_scan(struct em *m);     // sets live

@@ -80,7 +80,10 @@ u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
     case IR_BSR:
     case IR_TZCNT:
     case IR_LZCNT:
-    case IR_POPCNT: return 0;
+    case IR_POPCNT:
+    case IR_GETFL:
+    case IR_PUTFL:
+    case IR_CHECK: return 0;
     case IR_VEC: return is_fldcw(o) ? 0 : host;
     case IR_JRCXZ: return o->asz == 2 ? 0 : host;
     default: return host;
@@ -237,6 +240,18 @@ void fl_over(struct em *m, unsigned over)
 // ---- flags computed again
 
 // An operation on the record's two parts that leaves the host's EFLAGS as the original did, but for overridden flags.
+// The host's EFLAGS from the guest's, AF too. Nothing but R11 is clobbered.
+static void load_eflags(struct em *m)
+{
+    put_load(m, 4, H_TMP, O_CPU(eflags));
+    put_rr(m, 0x87, 8, H_TMP, H_RAX);
+    static const u8 code[] = {0x80, 0xe4, 0x08,  // and ah, 8: OF
+                              0x80, 0xc4, 0x78,  // add ah, 78h: overflows from 8 on
+                              0x88, 0xc4, 0x9e}; // mov ah, al; sahf
+    for (unsigned k = 0; k < sizeof code; k++) put8(m, code[k]);
+    put_rr(m, 0x8b, 8, H_RAX, H_TMP);
+}
+
 static bool recompute_parts(struct em *m, u16 mask)
 {
     struct flags_state *f = &m->fl;
@@ -253,6 +268,11 @@ static bool recompute_parts(struct em *m, u16 mask)
     struct opnd d = part(m, f->dst, true);
     struct opnd s = f->src == CC_SRC_IMM ? o_imm(f->imm) : part(m, f->src, false);
     bool simple = op == CC_CMP || op == CC_AND;
+    if (op == CC_EFLAGS) {
+        load_eflags(m);
+        f->host = FL_ARITH;
+        return true;
+    }
     if (simple) {
         if (d.kind == O_MEM && s.kind == O_MEM) {
             put_load(m, size, H_TMP, d);
@@ -314,35 +334,71 @@ static bool recompute(struct em *m, u16 mask)
     return true;
 }
 
+// Flags from before the block. What record they came in when it was translated is what will come again; comparisons by
+// translated predecessors come as CC_CMP and CC_AND. The branch is taken if another one has come.
+static u32 guess_record(struct em *m, struct flags_state *guess)
+{
+    u32 op = m->e->c->cc_op;
+    if ((op & ~3u) == CC_SUB) op = CC_CMP | (op & 3);
+    if ((op & ~3u) == CC_LOGIC) op = CC_AND | (op & 3);
+    unsigned kind = op & 0xfc;
+    if (kind == CC_INC || kind == CC_DEC) op |= CC_OVER_CF;
+    if (kind == CC_SHIFT) op = (CC_SHX + (op & 3)) | CC_OVER;
+    *guess =
+        (struct flags_state){.known = true, .op_stored = true, .op = (u16)op, .dst = CC_IN_MEMORY, .src = CC_IN_MEMORY};
+    struct opnd at = O_CPU(cc_op);
+    put_rmi(m, 0, 0x81, 4, ALU_CMP, &at, op, 4);
+    return put_jcc(m, C_NE);
+}
+
+static void guess_failed(struct em *m, u32 branch)
+{
+    struct tb_rec *r = rec_new(m, REC_INSN);
+    r->resume = 0xffff;
+    m->stubs[m->nstub++] = (struct stub){branch, (u32)(r - m->out->rec)};
+}
+
+bool fl_restore(struct em *m, struct flags_state *s)
+{
+    struct flags_state was = m->fl;
+    u8 *p = m->p;
+    u32 branch = 0;
+    if (was.known)
+        *s = was;
+    else
+        branch = guess_record(m, s);
+    unsigned kind = s->op & 0xfc;
+    u16 mask = FL_ZF | FL_SF | FL_PF;
+    if (!(s->op & CC_OVER_CF)) mask |= FL_CF;
+    if (!(s->op & CC_OVER_OF)) mask |= FL_OF;
+    m->fl = *s;
+    bool ok = (kind == CC_EFLAGS && !(s->op & CC_OVER)) || recompute_parts(m, mask);
+    m->fl = was;
+    m->fl.host = 0;
+    if (ok) {
+        if (!was.known) guess_failed(m, branch);
+        return true;
+    }
+    m->p = p;
+    exit_insn(m, true);
+    return false;
+}
+
 void fl_need(struct em *m, u16 mask)
 {
     struct flags_state *f = &m->fl;
     if (!(mask & ~f->host)) return;
     if (!f->known) {
-        // Flags from before the block. What record they came in when it was translated is what will come again;
-        // comparisons by translated predecessors come as CC_CMP and CC_AND.
-        u32 op = m->e->c->cc_op;
-        if ((op & ~3u) == CC_SUB) op = CC_CMP | (op & 3);
-        if ((op & ~3u) == CC_LOGIC) op = CC_AND | (op & 3);
-        unsigned kind = op & 0xfc;
-        if (kind == CC_INC || kind == CC_DEC) op |= CC_OVER_CF;
-        if (kind == CC_SHIFT) op = (CC_SHX + (op & 3)) | CC_OVER;
-        struct flags_state guess = {
-            .known = true, .op_stored = true, .op = (u16)op, .dst = CC_IN_MEMORY, .src = CC_IN_MEMORY};
-        struct flags_state was = *f;
-        struct opnd at = O_CPU(cc_op);
+        struct flags_state guess, was = *f;
         u8 *p = m->p;
-        put_rmi(m, 0, 0x81, 4, ALU_CMP, &at, op, 4);
-        u32 branch = put_jcc(m, C_NE);
+        u32 branch = guess_record(m, &guess);
         *f = guess;
-        bool ok = op != CC_EFLAGS && recompute(m, mask) && !(mask & ~f->host);
+        bool ok = recompute(m, mask) && !(mask & ~f->host);
         was.host = f->host;
         *f = was;
         if (ok) {
             f->host = was.host;
-            struct tb_rec *r = rec_new(m, REC_INSN);
-            r->resume = 0xffff;
-            m->stubs[m->nstub++] = (struct stub){branch, (u32)(r - m->out->rec)};
+            guess_failed(m, branch);
             return;
         }
         m->p = p;
