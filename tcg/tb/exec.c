@@ -20,6 +20,7 @@ struct exec {
     u64 rip;             // of the instruction that executes in C
     struct insn slot[2]; // … and itself
     bool marked;         // the block found last begins where a debugger has a breakpoint
+    bool refused;        // the block entered last did not run
     u32 gen;             // cpu.tlb_gen when jump cache entries of local pages were last good
     u32 nlocal;
     u16 local[TB_LOCAL]; // their slots
@@ -349,10 +350,9 @@ static void check_exit(struct cpu *c, struct exec *e, const struct tb *t, const 
 }
 
 // Runs translated code from the start of t until it leaves for the dispatcher.
-static void enter(struct cpu *c, struct exec *e, const struct tb *t)
+static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *at)
 {
     struct tcg *k = e->k;
-    const u8 *at = k->rx + t->code;
     u32 flags = ~0u;
     i64 given = (i64)(c->icount_limit - c->icount);
     c->left = given;
@@ -379,6 +379,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
         tcg_flags_normal(c);
         if (e->check) check_exit(c, e, t, r, (u64)(given - c->left));
         if (r->kind == REC_BUDGET) {
+            e->refused = true;
             c->icount += (u64)(given - c->left - (t->dead ? 0 : t->n));
             c->gpr[R_RIP] = c->code_base + (t->pa & 0xfff);
             k->st.dead += t->dead;
@@ -405,6 +406,19 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t)
     }
 }
 
+// What the jump cache knows needs no look: the code at RIP, NULL if it has none. After a block has refused to run (end
+// of the slice, second page) the whole way is gone.
+static const u8 *quick(struct cpu *c, struct exec *e)
+{
+    if (unlikely(e->gen != c->tlb_gen)) drop_local(c, e);
+    const struct jump_entry *j = &c->jump[jump_hash(c->gpr[R_RIP])];
+    bool whole = e->link || e->refused || e->check || !(c->mode & MODE_FLAT) || !may_be_reached(c, e);
+    e->refused = false;
+    if (whole || j->at != c->gpr[R_RIP] || j->context != c->jump_context) return NULL;
+    c->code_base = j->base;
+    return (const u8 *)(uintptr_t)j->code;
+}
+
 static void tcg_run(struct cpu *c)
 {
     struct exec *e = c->engine_data;
@@ -422,6 +436,11 @@ static void tcg_run(struct cpu *c)
         if (unlikely(c->gpr[R_RIP] >> 32 && !cpu_code64(c))) { // code that ran over the end of 4 GB goes on at 0
             c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
             e->link = NULL;
+        }
+        const u8 *known = quick(c, e);
+        if (known) {
+            enter(c, e, NULL, known);
+            continue;
         }
         struct tb *t = find(c, e);
         if (unlikely(!t || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
@@ -445,7 +464,7 @@ static void tcg_run(struct cpu *c)
             if (t->key & MODE_FLAT) fill_jump_cache(c, e, t, c->gpr[R_RIP]); // else two CS bases might share an entry
         }
         e->link = NULL;
-        enter(c, e, t);
+        enter(c, e, t, k->rx + t->code);
     }
 }
 
