@@ -10,7 +10,8 @@
 #include "mem/base/err.h"
 #include "tcg/tb/tb.h"
 
-static u32 hash_block(u64 pa, u32 key) { return ((u32)pa ^ (u32)(pa >> 13) ^ key * 0x9e37) & (TB_HASH - 1); }
+// Golden section: neighbouring addresses spread, whatever their distance.
+static u32 hash_block(u64 pa, u32 key) { return (u32)((pa ^ (u64)key << 40) * 0x9e3779b97f4a7c15ull >> 32) % TB_HASH; }
 static u32 hash_page(u64 pa) { return (u32)(pa >> PAGE_BITS) & (TB_HASH - 1); }
 
 struct tcg *tb_cache_get(struct cpu *c)
