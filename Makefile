@@ -82,6 +82,7 @@ coverage:
 bench: all
 	tests/guests/deps boot
 	tests/bench/run --build=$(BUILD)
+	tests/bench/tcg --build=$(BUILD)
 demo: deps
 	$(MAKE) all
 	tests/guests/demo --build=$(BUILD)
