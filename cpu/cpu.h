@@ -149,7 +149,7 @@ struct tlb_entry {
     u64 tag;
     u64 addend;
 };
-#define TLB_BITS 9
+#define TLB_BITS 11
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE (~(u64)0) // never equals a page-aligned address
 // Tag of an empty slot: no page, and no address that belongs to this slot lies near it (translated code takes tag xor

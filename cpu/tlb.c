@@ -19,7 +19,7 @@ struct entry {
     u32 space; // the PCID's number when it was found: a flush of the PCID gives it a new one
     u8 flags;
 };
-enum { WAYS = 4, SMALL_SETS = 256, LARGE_SETS = 32, ITLB = 256, FILLED = 2048, PCIDS = 4096 };
+enum { WAYS = 4, SMALL_SETS = 1024, LARGE_SETS = 32, ITLB = 256, FILLED = 4096, PCIDS = 4096 };
 // First-level or code TLB slots that were filled since they were last emptied; n > FILLED: too many to list.
 struct filled {
     u32 n;

@@ -4,8 +4,8 @@
 // above 4096 - size otherwise, so one comparison serves both the tag and the page's end.
 #include "tcg/host/x64/emit.h"
 
-_Static_assert(sizeof(struct tlb_entry) == 16 && TLB_BITS == 9, "the index mask below");
-#define TLB_INDEX 0x1ff0 // (address >> 8) & TLB_INDEX = offset of the entry
+_Static_assert(sizeof(struct tlb_entry) == 16, "the shift and mask below");
+#define TLB_INDEX ((TLB_SIZE - 1) << 4) // (address >> 8) & TLB_INDEX = offset of the entry
 
 // A pinned guest register, or a scratch loaded with it.
 static unsigned in_register(struct em *m, unsigned g, unsigned tmp)
