@@ -70,8 +70,8 @@ class Guest:
         return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", out)  # readline switches bracketed paste
 
     # --- the monitor
-    def _until_prompt(self):
-        out, end = b"", time.monotonic() + 60 * SCALE
+    def _until_prompt(self, timeout=60):
+        out, end = b"", time.monotonic() + timeout * SCALE
         while not re.search(rb"\((qemu|doppel)\) $", out):
             if not select.select([self.con], [], [], max(0, end - time.monotonic()))[0]:
                 raise Failed("the monitor does not answer")
@@ -81,7 +81,7 @@ class Guest:
             out += d
         return re.sub(rb"\x1b\[[0-9;]*[A-Za-z]", b"", out).decode("latin1").replace("\r", "")
 
-    def mon(self, command):
+    def mon(self, command, timeout=60):
         try:
             if not self.con:
                 end = time.monotonic() + 20 * SCALE
@@ -91,7 +91,7 @@ class Guest:
                 self.con.connect(self.sock)
                 self._until_prompt()
             self.con.sendall(command.encode() + b"\n")
-            out = self._until_prompt()
+            out = self._until_prompt(timeout)
         except OSError as e:
             raise Failed("monitor: %s: %s" % (command, e))
         lines = out.split("\n")[:-1]
