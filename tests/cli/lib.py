@@ -59,8 +59,14 @@ class Machine:
             b += c
         return b.decode("utf-8", "replace")[:-9]
     def __call__(self, cmd):
+        """The answer, behind what came unasked before (a stop's report and the prompt after it)."""
+        before = b""
+        while select.select([self.s], [], [], 0.5 if before and not before.endswith(b"(doppel) ") else 0)[0]:
+            c = self.s.recv(65536)
+            if not c: break
+            before += c
         self.s.sendall(cmd.encode() + b"\n")
-        return self.until()
+        return before.decode("utf-8", "replace") + self.until()
     def end(self, cmd=None):
         """Status of the process."""
         try:
