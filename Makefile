@@ -23,7 +23,9 @@ CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen -fno-strict-aliasing -
 LIBS_ALL := $(CFG_LIBS) -lz -lm -lpthread
 Q := $(if $(V),,@)
 
-DIRS := mem mem/base cpu cpu/fpu cpu/simd interp tcg tcg/ir tcg/front tcg/opt tcg/host/x64 tcg/tb \
+# Without a folder in tcg/host for this machine the engine that runs translated code stays out, and its tests.
+DIRS := mem mem/base cpu cpu/fpu cpu/simd interp tcg tcg/ir tcg/front tcg/opt \
+        $(if $(CFG_TCG_HOST),tcg/host/$(CFG_TCG_HOST) tcg/tb) \
         hw hw/chip hw/pci hw/storage hw/disk hw/video hw/nic hw/input hw/port hw/virtio net ui
 SRC := $(foreach d,$(DIRS),$(wildcard $(d)/*.c))
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
@@ -31,7 +33,7 @@ LIBOBJ := $(filter-out $(BUILD)/ui/main.o,$(OBJ))
 # Each tests/{dev,insn,ir}/X.c with a main() is a test program, linked with all of doppel but ui/main; files named
 # in TESTLIB are shared by several.
 TESTLIB := $(wildcard tests/insn/native*.c tests/insn/lib*.c tests/dev/lib*.c)
-TESTSRC := $(filter-out $(TESTLIB),$(wildcard tests/dev/*.c tests/insn/*.c tests/ir/*.c tests/fuzz/*.c))
+TESTSRC := $(filter-out $(TESTLIB) $(if $(CFG_TCG_HOST),,tests/insn/tcg_%.c),$(wildcard tests/dev/*.c tests/insn/*.c tests/ir/*.c tests/fuzz/*.c))
 TESTBIN := $(TESTSRC:%.c=$(BUILD)/%)
 TESTLIBOBJ := $(TESTLIB:%.c=$(BUILD)/%.o)
 
