@@ -34,8 +34,8 @@ struct tlb2 {
     struct filled local, globals;   // slots of the first level by kind of page, duplicates included:
                                     // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
     struct filled code;             // of itlb, local pages
-    u64 executed[64];               // hash of the pages that code was fetched from since the last flush of all: whoever
-                                    // caches by linear address has none of the others
+    u64 executed[2][64];            // hash of the pages that code was fetched from since the last flush, [1] of those
+                                    // that were global: whoever caches by linear address has none of the others
     u32 space[PCIDS], last_space;
     struct walk_cache walks;
     bool l1_global[TLBSET_COUNT * 2 * TLB_SIZE]; // slots that hold a global page
@@ -97,13 +97,14 @@ static void flush_l1(struct cpu *c, bool global)
     if (global) t->globals.n = 0;
     if (global) {
         t->code.n = FILLED + 1;
-        memset(t->executed, 0, sizeof t->executed);
+        memset(t->executed[1], 0, sizeof t->executed[1]);
     }
     for (u32 i = 0, n = listed(&t->code, 2 * ITLB); i < n; i++) {
         struct tlb_entry *e = &t->itlb[0][0] + list_at(&t->code, i);
         if (global || !(e->addend & ITLB_GLOBAL)) e->tag = TLB_NONE;
     }
     t->code.n = 0;
+    memset(t->executed[0], 0, sizeof t->executed[0]);
     t->walks.gen++;
     tlb_new_generation(c, global);
 }
@@ -138,7 +139,10 @@ void tlb_flush_pcid(struct cpu *c, u16 pcid)
 
 void tlb_switch(struct cpu *c) { flush_l1(c, false); }
 
-static u64 *executed_word(struct tlb2 *t, u64 lin) { return &t->executed[(lin >> 12 ^ lin >> 24) & 63]; }
+static u64 *executed_word(struct tlb2 *t, bool global, u64 lin)
+{
+    return &t->executed[global][(lin >> 12 ^ lin >> 24) & 63];
+}
 static u64 executed_bit(u64 lin) { return 1ull << (lin >> 18 & 63); }
 
 static u32 current_space(const struct cpu *c) { return c->tlb2->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0]; }
@@ -174,7 +178,11 @@ void tlb_flush_page(struct cpu *c, u64 lin)
         if (e->tag == (lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
     }
     for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
-    if (*executed_word(t, lin) & executed_bit(lin)) tlb_new_generation(c, true);
+    // A process' code says nothing about the kernel's.
+    if (*executed_word(t, true, lin) & executed_bit(lin))
+        tlb_new_generation(c, true);
+    else if (*executed_word(t, false, lin) & executed_bit(lin))
+        tlb_new_generation(c, false);
 }
 
 // Write entries point to host memory: the page's host address finds them.
@@ -292,7 +300,7 @@ u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
         u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
         e->tag = lin & PAGE_MASK;
         e->addend = (pa & PAGE_MASK) | (c->tlb2->global ? ITLB_GLOBAL : 0);
-        *executed_word(c->tlb2, lin) |= executed_bit(lin);
+        *executed_word(c->tlb2, c->tlb2->global, lin) |= executed_bit(lin);
         if (!c->tlb2->global) list_slot(&c->tlb2->code, (u32)(e - &c->tlb2->itlb[0][0]));
     }
     u64 pa = (e->addend & PAGE_MASK) | (lin & 0xfff);
