@@ -12,8 +12,8 @@ static const struct emitter {
 #include "tcg/front/emit.def"
 #undef EMIT
 };
-// Most operations of one instruction, and of the jump that ends a block.
-enum { OPS_MAX = 12, OPS_END = 1 };
+// Most operations of one instruction, and of what ends a block.
+enum { OPS_MAX = 12, OPS_END = 40 /* SYSCALL */ };
 _Static_assert(TB_MAX *OPS_MAX + OPS_END <= IR_MAX, "a block's operations fit");
 
 // RIP-relative displacements are made relative to code_base.
@@ -30,6 +30,7 @@ static bool emit(struct compile_env *e, const struct insn *i, unsigned k, i32 of
     bool code64 = (e->key & MODE_CODE) == MODE_64;
     struct front f = {.b = &e->ir,
                       .i = i,
+                      .c = e->c,
                       .k = k,
                       .ir = x->ir,
                       .n = x->size ? x->size : i->osz,

@@ -8,10 +8,11 @@
 struct front {
     struct ir *b;
     const struct insn *i;
-    u8 k;  // index of the instruction
-    u8 ir; // from the emitter's row: operation
-    u8 n;  // … and operand size, 1 or that of the instruction
-    u8 sw; // stack width 2, 4, 8
+    const struct cpu *c; // as it is now: for guesses that the code checks
+    u8 k;                // index of the instruction
+    u8 ir;               // from the emitter's row: operation
+    u8 n;                // … and operand size, 1 or that of the instruction
+    u8 sw;               // stack width 2, 4, 8
     bool code64, flat;
     bool last; // instruction of the block
     u32 key;   // MODE_*

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, reads of selectors (SDM vol. 2). Everything that
-// could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the checks.
+// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, SYSCALL, SYSRET, reads of selectors (SDM vol. 2).
+// What could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the
+// checks.
+#include "cpu/cpuid.h"
 #include "tcg/front/front.h"
 
 // Leaves unless the `size` bytes at the field are v.
@@ -68,6 +70,104 @@ bool front_mov_from_seg(struct front *f)
     if (f->i->is_mem) mem(f, 2, IR_WR);
     add(f, IR_LDCPU, 2, IR_T0, IR_NONE)->imm = SEG_FIELD(f->i->reg, sel);
     add(f, IR_MOV, f->i->is_mem ? 2 : f->n, f->i->is_mem ? IR_M : f->i->rm, IR_T0);
+    return true;
+}
+
+// ---- SYSCALL and SYSRET between 64-bit code at CPL 3 and 0, without SMAP. What they depend on and systems set once is
+// checked to be what it is now, so that selectors, attributes and the new mode are constants. cpu/far.c has the whole.
+enum { FLAT64 = SEG_G | SEG_P | SEG_S | SEG_ACCESSED | SEG_READ };
+
+static void set_field(struct front *f, unsigned size, size_t offset, i64 v)
+{
+    add(f, IR_STIMM, size, IR_NONE, IR_NONE)->imm = (i64)((u64)v << 32 | offset);
+}
+// Base, rend and wend are the same for all flat segments of 64-bit code.
+static void set_segment(struct front *f, unsigned s, u16 sel, unsigned attr)
+{
+    _Static_assert(offsetof(struct seg, attr) == offsetof(struct seg, sel) + 2, "stored as one");
+    set_field(f, 4, SEG_FIELD(s, limit), -1);
+    set_field(f, 4, SEG_FIELD(s, sel), (i32)(sel | (u32)attr << 16));
+    set_field(f, 1, SEG_FIELD(s, usable), 1);
+    set_field(f, 4, SEG_FIELD(s, base_legacy), 0);
+}
+static bool may_cross(struct front *f, unsigned set)
+{
+    const struct cpu *c = f->c;
+    if (!f->code64 || (f->key & MODE_TLB) >> MODE_TLB_SHIFT != set || (c->cr4 & CR4_SMAP) || !(c->efer & EFER_SCE))
+        return false;
+    CHECK_FIELD(f, 4, attn, 0); // nor TF, RF
+    CHECK_FIELD(f, 4, efer, c->efer);
+    CHECK_FIELD(f, 4, cr4, c->cr4);
+    add(f, IR_CHECK, 4, IR_NONE, IR_NONE)->imm = (i64)(c->star & ~(u64)0xffffffff) | (offsetof(struct cpu, star) + 4);
+    return true;
+}
+// T0 = RIP there.
+static size_t look_up_in(struct front *f, u32 mode)
+{
+    size_t gen = !(mode & MODE_USER) && (f->c->cr4 & CR4_PGE) ? offsetof(struct cpu, tlb_gen_global)
+                                                              : offsetof(struct cpu, tlb_gen);
+    struct ir_op *o = add(f, IR_LOOKUP, 8, IR_NONE, IR_T0);
+    o->imm = mode;
+    o->disp = (i32)gen;
+    return gen;
+}
+// All but CS, SS, EFLAGS: cpu_update_mode().
+static void cross(struct front *f, u32 mode, unsigned set, size_t gen)
+{
+    set_field(f, 4, offsetof(struct cpu, cc_op), CC_EFLAGS);
+    set_field(f, 1, offsetof(struct cpu, cpl), mode & MODE_USER ? 3 : 0);
+    set_field(f, 1, offsetof(struct cpu, no_step), 1);
+    set_field(f, 4, offsetof(struct cpu, mode), mode);
+    set_field(f, 4, offsetof(struct cpu, jump_context), mode);
+    add(f, IR_LDCPU, 4, IR_T0, IR_NONE)->imm = (i64)gen;
+    add(f, IR_STCPU, 4, IR_NONE, IR_T0)->imm = offsetof(struct cpu, jump_context) + 4;
+    u64 table = offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set);
+    add(f, IR_STADDR, 8, IR_NONE, IR_NONE)->imm = (i64)(table << 32 | offsetof(struct cpu, tlb));
+    add(f, IR_GO, 0, IR_NONE, IR_NONE);
+}
+bool front_syscall(struct front *f)
+{
+    const struct cpu *c = f->c;
+    u32 mode = (f->key & ~(u32)(MODE_USER | MODE_TLB)) | TLBSET_KERNEL << MODE_TLB_SHIFT;
+    u16 sel = (c->star >> 32) & 0xfffc;
+    if (!may_cross(f, TLBSET_USER)) return false;
+    CHECK_FIELD(f, 4, sfmask, c->sfmask);
+    add(f, IR_GETFL, 4, IR_T0, IR_NONE);
+    add(f, IR_KEEP, 8, IR_NONE, IR_T0);
+    add(f, IR_LDCPU, 8, IR_T0, IR_NONE)->imm = offsetof(struct cpu, lstar);
+    size_t gen = look_up_in(f, mode);
+    add(f, IR_RIP, 8, R_RCX, IR_NONE)->imm = f->off;
+    add(f, IR_KEPT, 8, IR_T0, IR_NONE);
+    add(f, IR_MOV, 8, 11, IR_T0);
+    add(f, IR_MASK, 4, IR_T0, IR_NONE)->imm = ~((u32)c->sfmask | FL_RF) & 0x3f7fd7;
+    add(f, IR_STCPU, 4, IR_NONE, IR_T0)->imm = offsetof(struct cpu, eflags);
+    add(f, IR_SETFL, 4, IR_NONE, IR_NONE)->imm = FL_R1;
+    set_segment(f, S_CS, sel, FLAT64 | SEG_CODE | SEG_L);
+    set_segment(f, S_SS, sel + 8, FLAT64 | SEG_DB);
+    cross(f, mode, TLBSET_KERNEL, gen);
+    return true;
+}
+// A target that is not canonical is in no jump cache.
+bool front_sysret(struct front *f)
+{
+    const struct cpu *c = f->c;
+    u32 mode = (f->key & ~(u32)MODE_TLB) | MODE_USER | TLBSET_USER << MODE_TLB_SHIFT;
+    u16 sel = c->star >> 48;
+    if (f->n != 8 || !may_be_kernel(f) || !c->model || !may_cross(f, TLBSET_KERNEL)) return false;
+    at_cpl0(f);
+    add(f, IR_BITS, 4, IR_NONE, 11)->imm = FL_TF | FL_AC;
+    add(f, IR_MOV, 8, IR_T0, R_RCX);
+    size_t gen = look_up_in(f, mode);
+    add(f, IR_MOV, 4, IR_T0, 11);
+    add(f, IR_MASK, 4, IR_T0, IR_NONE)->imm = 0x3c7fd7;
+    add(f, IR_STCPU, 4, IR_NONE, IR_T0)->imm = offsetof(struct cpu, eflags);
+    add(f, IR_SETFL, 4, IR_NONE, IR_NONE)->imm = FL_R1;
+    set_segment(f, S_CS, (sel + 16) | 3, FLAT64 | SEG_DPL | SEG_CODE | SEG_L);
+    if (c->model->vendor_id == VENDOR_AMD)
+        set_field(f, 2, SEG_FIELD(S_SS, sel), (u16)(sel + 8));
+    else
+        set_segment(f, S_SS, (sel + 8) | 3, FLAT64 | SEG_DPL | SEG_DB);
+    cross(f, mode, TLBSET_USER, gen);
     return true;
 }
 

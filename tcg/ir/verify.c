@@ -34,7 +34,12 @@ static unsigned sizes(unsigned op)
     case IR_SETFL:
     case IR_CLRFL: return 0;
     case IR_GETFL:
-    case IR_PUTFL: return S4;
+    case IR_PUTFL:
+    case IR_BITS:
+    case IR_MASK: return S4;
+    case IR_KEEP:
+    case IR_KEPT:
+    case IR_STADDR: return S8;
     case IR_SWCPU: return S8;
     case IR_SHLV:
     case IR_SHRV:
@@ -103,6 +108,8 @@ static bool dst_may_be_m(unsigned op)
     case IR_CMOV:
     case IR_GETFL:
     case IR_LDCPU:
+    case IR_MASK:
+    case IR_KEPT:
     case IR_SWCPU: return false;
     default: return true;
     }
@@ -121,6 +128,8 @@ static bool a_may_be_m(unsigned op)
     case IR_BTC:
     case IR_LOOKUP:
     case IR_PUTFL:
+    case IR_BITS:
+    case IR_KEEP:
     case IR_STCPU: return false;
     default: return true;
     }
@@ -162,6 +171,8 @@ static bool writes_implied(unsigned op)
     case IR_SETFL:
     case IR_CLRFL:
     case IR_STCPU:
+    case IR_STIMM:
+    case IR_STADDR:
     case IR_SWCPU: return true;
     default: return false;
     }
@@ -169,7 +180,8 @@ static bool writes_implied(unsigned op)
 
 static bool only_t0(unsigned op)
 {
-    return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU;
+    return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU || op == IR_MASK ||
+           op == IR_KEEP || op == IR_KEPT;
 }
 
 // Where they cannot be had on the host the instruction is left to the interpreter.
@@ -252,6 +264,10 @@ static const char *check_imm(const struct ir_op *o)
     case IR_SETFL:
     case IR_CLRFL: return o->imm & IR_FL_ALL || o->imm != (u32)o->imm ? "arithmetic flags" : NULL;
     case IR_PUTFL: return (o->imm & IR_FL_ALL) != IR_FL_ALL || o->imm != (u32)o->imm ? "arithmetic flags" : NULL;
+    case IR_MASK:
+    case IR_BITS: return o->imm < 0 || o->imm != (i32)o->imm ? "immediate of more than 31 bits" : NULL;
+    case IR_STADDR:
+    case IR_STIMM:
     case IR_CHECK: return (o->imm & 0xffffffff) >= CPU_MOST ? "offset" : NULL;
     case IR_LDCPU:
     case IR_STCPU:
@@ -296,7 +312,8 @@ static const char *check_operands(const struct state *s, const struct ir_op *o)
 static bool goes_with_lookup(const struct ir_op *o)
 {
     return o->op == IR_MOV || o->op == IR_LEA || o->op == IR_ADD || o->op == IR_SUB || o->op == IR_RIP ||
-           o->op == IR_NOP || o->op == IR_GO;
+           o->op == IR_NOP || o->op == IR_GO || o->op == IR_KEPT || o->op == IR_MASK || o->op == IR_SETFL ||
+           o->op == IR_LDCPU || o->op == IR_STCPU || o->op == IR_STIMM || o->op == IR_STADDR;
 }
 
 static void step(struct state *s, const struct ir_op *o)

@@ -35,7 +35,9 @@ struct store {
 };
 struct point { // between two instructions of the reference
     u64 gpr[R_COUNT];
-    u32 flags, nstores;
+    u32 flags, nstores, mode;
+    u16 sel[S_GS + 1], attr[S_GS + 1];
+    u8 cpl, set;
 };
 struct check {
     u8 cpu[offsetof(struct cpu, fpu)]; // the state's first part before the run
@@ -119,9 +121,18 @@ static void load_vectors(struct cpu *c, const struct vectors *v)
     memcpy(c->vec, v->vec, sizeof v->vec);
 }
 
+static void save_system(struct point *p, const struct cpu *c)
+{
+    p->mode = c->mode;
+    p->cpl = c->cpl;
+    p->set = (c->mode & MODE_TLB) >> MODE_TLB_SHIFT;
+    for (unsigned s = 0; s <= S_GS; s++) p->sel[s] = c->seg[s].sel, p->attr[s] = c->seg[s].attr;
+}
+
 static void save_point(struct cpu *c, struct check *k)
 {
     struct point *p = &k->at[k->n];
+    save_system(p, c);
     for (u32 i = k->n ? p[-1].nstores : 0; i < k->nstores; i++)
         memcpy(k->store[i].after, k->store[i].host, k->store[i].size);
     memcpy(p->gpr, c->gpr, sizeof p->gpr);
@@ -294,6 +305,12 @@ void check_compare(struct cpu *c, struct check *k, const struct tcg *g, u64 done
         if (c->gpr[i] != p->gpr[i]) what = "a register";
     if (c->gpr[R_RIP] != p->gpr[R_RIP]) what = "RIP";
     if ((fl ^ p->flags) & (flags ? ~0u : ~(u32)FL_ARITH)) what = what ? what : "flags";
+    struct point now;
+    save_system(&now, c);
+    now.set = (u8)(c->tlb - c->tlbs);
+    if (now.mode != p->mode || now.cpl != p->cpl || now.set != p->set || memcmp(now.sel, p->sel, sizeof now.sel) ||
+        memcmp(now.attr, p->attr, sizeof now.attr))
+        what = what ? what : "mode or a segment register";
     if (!what) what = compare_memory(k, p->nstores);
     if (!what && k->wide) {
         struct vectors now;

@@ -176,6 +176,9 @@ static void verifier(void)
         {"0 JMP.1 $0", "size", 0},
         {"0 JRCXZ.8 $0 asz=1\n0 JMP.8 $0", "counter", 0},
         {"0 SETFL.4 $1\n0 JMP.8 $0", "arithmetic flags", 0},
+        {"0 GETFL.4 rax\n0 JMP.8 $0", "not IR_T0", 0},
+        {"0 LDCPU.4 t0, $0x1000\n0 JMP.8 $0", "offset", 0},
+        {"0 STIMM.4 $0x10\n0 CHECK.4 $0x10\n0 JMP.8 $0", "may leave for the interpreter after a change of state", 1},
     };
     struct ir *b = xalloc(sizeof *b);
     for (unsigned k = 0; k < ARRAY_LEN(v); k++) {

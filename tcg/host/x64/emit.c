@@ -829,6 +829,12 @@ static void emit_op(struct em *m)
     case IR_CHECK:
     case IR_LDCPU:
     case IR_STCPU:
+    case IR_STIMM:
+    case IR_STADDR:
+    case IR_BITS:
+    case IR_MASK:
+    case IR_KEEP:
+    case IR_KEPT:
     case IR_SWCPU: emit_cpu(m); break;
     case IR_VEC:
     case IR_VECF: emit_vec(m); break;

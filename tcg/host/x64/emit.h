@@ -158,7 +158,7 @@ unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned
 // ---- system state (sys.c)
 void emit_getfl(struct em *m);
 void emit_putfl(struct em *m);
-void emit_cpu(struct em *m); // CHECK LDCPU STCPU SWCPU
+void emit_cpu(struct em *m); // CHECK LDCPU STCPU STIMM STADDR SWCPU, BITS MASK KEEP KEPT
 // ---- vec.c
 void emit_vec(struct em *m);
 void vec_scan(struct em *m);     // sets live

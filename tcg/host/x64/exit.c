@@ -329,8 +329,16 @@ void emit_lookup(struct em *m)
     struct opnd ctx = o_mem(H_TMP, offsetof(struct jump_entry, context));
     put_rm(m, 0, 0x39, 8, H_T0, &at);
     exit_if(m, C_NE);
-    put_load(m, 8, H_T0, O_CPU(jump_context));
-    put_rm(m, 0, 0x39, 8, H_T0, &ctx);
+    if (o->imm) { // another mode's context
+        put_alu(m, ALU_CMP, 4, ctx, o_imm(o->imm));
+        exit_if(m, C_NE);
+        put_load(m, 4, H_T0, o_mem(H_CPU, o->disp - TCG_BIAS));
+        ctx.disp += 4;
+        put_rm(m, 0, 0x39, 4, H_T0, &ctx);
+    } else {
+        put_load(m, 8, H_T0, O_CPU(jump_context));
+        put_rm(m, 0, 0x39, 8, H_T0, &ctx);
+    }
     exit_if(m, C_NE);
 }
 

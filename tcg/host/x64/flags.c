@@ -83,7 +83,9 @@ u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
     case IR_POPCNT:
     case IR_GETFL:
     case IR_PUTFL:
-    case IR_CHECK: return 0;
+    case IR_CHECK:
+    case IR_BITS:
+    case IR_MASK: return 0;
     case IR_VEC: return is_fldcw(o) ? 0 : host;
     case IR_JRCXZ: return o->asz == 2 ? 0 : host;
     default: return host;
@@ -358,11 +360,33 @@ static void guess_failed(struct em *m, u32 branch)
     m->stubs[m->nstub++] = (struct stub){branch, (u32)(r - m->out->rec)};
 }
 
+// A guess that holds for comparisons and subtractions of one size.
+static bool guess_sub(struct em *m, struct flags_state *s)
+{
+    u32 op = m->e->c->cc_op;
+    if ((op & ~3u) != CC_SUB) return false;
+    unsigned size = 1u << (op & 3);
+    struct opnd at = O_CPU(cc_op), src = O_CPU(cc_src), t = o_reg(H_TMP);
+    put_load(m, size, H_TMP, O_CPU(cc_dst));
+    put_alu(m, ALU_CMP, 4, at, o_imm(CC_CMP | (op & 3)));
+    u32 compared = put_jcc(m, C_E);
+    put_alu(m, ALU_CMP, 4, at, o_imm(op));
+    u32 other = put_jcc(m, C_NE);
+    put_alu(m, ALU_ADD, size, t, src);
+    patch_here(m, compared);
+    put_alu(m, ALU_CMP, size, t, src);
+    *s = (struct flags_state){.op = (u16)op};
+    m->fl.host = 0;
+    guess_failed(m, other);
+    return true;
+}
+
 bool fl_restore(struct em *m, struct flags_state *s)
 {
     struct flags_state was = m->fl;
     u8 *p = m->p;
     u32 branch = 0;
+    if (!was.known && guess_sub(m, s)) return true;
     if (was.known)
         *s = was;
     else

@@ -58,7 +58,7 @@ void emit_putfl(struct em *m)
 void emit_cpu(struct em *m)
 {
     const struct ir_op *o = m->op;
-    struct opnd at = o_mem(H_CPU, (i32)(u32)o->imm - TCG_BIAS);
+    struct opnd at = o_mem(H_CPU, (i32)(u32)o->imm - TCG_BIAS), t0 = o_reg(H_T0);
     switch (o->op) {
     case IR_CHECK:
         put_alu(m, ALU_CMP, o->size, at, o_imm((i32)(o->imm >> 32)));
@@ -66,6 +66,22 @@ void emit_cpu(struct em *m)
         break;
     case IR_LDCPU: put_load(m, o->size, H_T0, at); break;
     case IR_STCPU: put_store(m, o->size, at, H_T0); break;
+    case IR_STIMM:
+        put_rmi(m, 0, o->size == 1 ? 0xc6 : 0xc7, o->size, 0, &at, o->imm >> 32, o->size < 4 ? o->size : 4);
+        break;
+    case IR_STADDR:
+        put_lea(m, 8, H_T0, H_CPU, NO_REG, 0, (i32)(o->imm >> 32) - TCG_BIAS);
+        put_store(m, 8, at, H_T0);
+        break;
+    case IR_BITS: {
+        struct opnd a = o_of(m, o->a);
+        put_rmi(m, 0, 0xf7, 4, 0, &a, o->imm, 4);
+        exit_if(m, C_NE);
+        break;
+    }
+    case IR_MASK: put_rmi(m, 0, 0x81, 4, ALU_AND, &t0, o->imm, 4); break;
+    case IR_KEEP: put_rr(m, 0x8b, 8, H_PTR, H_T0); break;
+    case IR_KEPT: put_rr(m, 0x8b, 8, H_T0, H_PTR); break;
     default: // SWCPU
         put_load(m, 8, H_TMP, at);
         put_store(m, 8, at, H_T0);
