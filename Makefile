@@ -19,7 +19,7 @@ ifeq ($(OPT_$(MODE)),)
 $(error MODE=$(MODE) is not one of release debug asan ubsan tsan coverage)
 endif
 CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen -fno-strict-aliasing -fwrapv -fno-common -fno-math-errno \
-	-ffp-contract=off -DFIRMWARE_PATH='"$(CFG_FIRMWARE)"' $(WARN) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
+	-ffp-contract=off -DFIRMWARE_PATH='"$(CFG_FIRMWARE)"' $(WARN) $(if $(CFG_TCG_HOST),-DCONFIG_TCG) $(OPT_$(MODE)) $(CFG_CFLAGS) $(CFLAGS)
 LIBS_ALL := $(CFG_LIBS) -lz -lm -lpthread
 Q := $(if $(V),,@)
 

@@ -8,7 +8,7 @@
 #include "ui/accel.h"
 #include "ui/monitor.h"
 #include "ui/opt.h"
-#if defined(__x86_64__) // hosts that tcg/host has a folder for
+#ifdef CONFIG_TCG // configure found a folder of tcg/host for this host
 #include <x86intrin.h>
 #include "tcg/tcg.h"
 #define HAVE_TCG 1

@@ -38,7 +38,8 @@ enum { // ir_op.acc
     IR_ALIGN = 2,     // must be aligned to its size: else to the interpreter, which raises #GP
     IR_T0LIVE = 4,    // IR_T0 holds a value across this MEM
     IR_STACK = 8,     // through SS with RSP: for grouping
-    IR_DEADFLAGS = 16 // JMP, JCC, GO: nobody looks at the flags at the target, set by opt/flags.c
+    IR_DEADFLAGS = 16 // JMP, JCC, GO: nobody looks at the flags at the target. No pass sets it yet: an
+                      // interrupt between two blocks would show
 };
 struct ir_op {
     u8 op, size; // bytes 1, 2, 4, 8; MEM and VEC also 10, 16 …

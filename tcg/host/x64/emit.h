@@ -140,9 +140,10 @@ u16 cond_mask(unsigned cc);
 
 // ---- exits (exit.c)
 struct tb_rec *rec_new(struct em *m, unsigned kind);
-void exit_if(struct em *m, unsigned cc);   // conditional exit REC_INSN for the current instruction
-void exit_insn(struct em *m, bool resume); // unconditional, in line
-void insn_done(struct em *m);              // resume points of the instruction's exits
+i32 offset_of(const struct em *m, unsigned k); // of guest instruction k, from code_base
+void exit_if(struct em *m, unsigned cc);       // conditional exit REC_INSN for the current instruction
+void exit_insn(struct em *m, bool resume);     // unconditional, in line
+void insn_done(struct em *m);                  // resume points of the instruction's exits
 void emit_jump(struct em *m);
 void emit_jcc(struct em *m);
 void emit_jrcxz(struct em *m);

@@ -4,7 +4,7 @@
 #include "tcg/host/x64/emit.h"
 
 // Offset of the guest instruction k from code_base.
-static i32 offset_of(const struct em *m, unsigned k)
+i32 offset_of(const struct em *m, unsigned k)
 {
     i32 off = (i32)(m->t->pa & 0xfff);
     for (unsigned j = 0; j < k; j++) off += m->t->insn[j].len;

@@ -61,14 +61,6 @@ void vec_cold(struct em *m)
     st32(m->start + at, m->load_back - (at + 4));
 }
 
-// Offset behind the guest instruction k, and in front of it, from code_base.
-static i32 offset_of(const struct em *m, unsigned k)
-{
-    i32 off = (i32)(m->t->pa & 0xfff);
-    for (unsigned j = 0; j < k; j++) off += m->t->insn[j].len;
-    return off;
-}
-
 void vec_pointers(struct em *m)
 {
     if (!m->x87) return;
