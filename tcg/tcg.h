@@ -8,10 +8,11 @@
 // - RIP is not kept: cpu.code_base + the offset that is known for every point of a block. code_base = RIP - (linear
 //   address & 0xfff) of the block's start, so it stays the same within a page and blocks are keyed by physical address.
 // - Flags: the record of cpu/flags.h, partly still in registers: each exit's record says where.
-// - Whatever translated code cannot do it leaves to C by an exit: R11D = index of a tb_rec, jump to cpu.host_exit,
-// which
-//   stores the registers and returns to exec.c. There C executes the guest instruction with the interpreter's function,
-//   links a jump, or looks the next block up. So C never runs above translated code and may longjmp.
+// - Whatever translated code cannot do it leaves to C by an exit: it jumps to the stub of a tb_rec, one of an array of
+//   HOST_STUB bytes each, which calls a thunk; that makes the record's index of the return address, stores the
+//   registers and returns to exec.c (who has the index already in R11D jumps to cpu.host_exit). There C executes the
+//   guest instruction with the interpreter's function, links a jump, or looks the next block up. So C never runs above
+//   translated code and may longjmp.
 // - cpu.left counts down by the block's instructions at its entry; below zero it exits (REC_BUDGET) with nothing done.
 #pragma once
 #include "interp/interp.h"
@@ -24,8 +25,7 @@ enum tb_rec_kind {
     REC_INSN,   // execute instruction `insn`, then go on at `resume` (0: at the dispatcher)
     REC_JUMP,   // direct jump to code_base + target: patch the branch at `patch` if it stays on the page
     REC_FAR,    // the same to another page: a guarded link (see link.c) may be patched
-    REC_BUDGET, // block entry: left went below zero, or the block is dead (then left was not counted down). rec[0];
-                // patch = its stub
+    REC_BUDGET, // block entry: left went below zero, or the block is dead (then left was not counted down): rec[0]
     REC_LEAVE,  // RIP has been set
     REC_X87,    // block entry: the x87 registers shall be loaded, then on at `resume`
     REC_KINDS
@@ -118,8 +118,9 @@ struct tb_code {
     u32 nrec;           // out
     u8 live;            // out: CPU_HOST_* the block uses
     u32 rec0;           // index that rec[0] will have
+    const u8 *stubs;    // where rec[0]'s exit stub runs; the others follow
 };
-enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576 };
+enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576, HOST_STUB = 5 /* bytes of an exit stub */ };
 
 struct compile_env {
     const struct cpu *c; // mode and features only
@@ -150,17 +151,18 @@ bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
 void opt_flags(struct compile_env *e, const struct tb *t);
 // host/x64/: IR to host code.
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out);
-// Emits the code that enters and leaves translated code at `rw`/`rx`; returns its length.
+// Emits the code that enters and leaves translated code at `rw`/`rx`; returns its length. stubs: where stub 0 will run.
 struct host_entry {
     // Runs translated code at `code` until it exits; returns the record's index. flags: to be loaded into the host's
     // EFLAGS before (arithmetic flags only), ~0 if they do not matter.
     u32 (*enter)(struct cpu *c, const void *code, u32 flags);
     const void *exit; // cpu.host_exit
+    const u8 *stub;   // where exit stubs lead
     const void *load; // cpu.host_load
 };
-u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
-// Emits an exit with record number `rec`; returns its length. rx: as in host_thunks().
-u32 host_exit_stub(u8 *rw, u32 rec);
+u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
+// Writes the exit stubs of records first … first + n - 1; stub 0 stands at rw and rx.
+void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n);
 // Patches the branch (rel32) at code offset `at` to go to `to`; both offsets in one code memory.
 void host_patch_jump(u8 *rw_base, u32 at, u32 to);
 // Turns the exit of a REC_FAR record at `at` into a jump to `to` for as long as the high half of cpu.jump_context is

@@ -119,7 +119,8 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
                                .rx = k->rx + k->code_used,
                                .size = TB_CODE_MAX,
                                .rec = k->rec + k->rec_used,
-                               .rec0 = k->rec_used};
+                               .rec0 = k->rec_used,
+                               .stubs = k->rx + code_stub(k, k->rec_used)};
         if (tb_compile(e, t, &out)) break;
         k->st.fails++;
         if (t->n == 1) {

@@ -89,7 +89,7 @@ static void kill(struct tcg *k, struct tb *t)
     take_out(bucket(k->hash, t), t);
     t->dead = true;
     if (!t->code) return;
-    host_patch_entry(k->rw, t->code, t->code + k->rec[t->rec].patch);
+    host_patch_entry(k->rw, t->code, code_stub(k, t->rec));
     t->hash = *bucket(k->gone, t);
     *bucket(k->gone, t) = t;
 }

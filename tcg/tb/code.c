@@ -8,7 +8,10 @@
 #include "mem/base/err.h"
 #include "tcg/tb/tb.h"
 
-enum { PER_META = 2, PER_REC = 16 }; // bytes of blocks a byte of code; bytes of code a record: more than ever needed
+// Bytes of blocks a byte of code; bytes of code a record: more than ever needed. Exit stubs, which are always
+// REC_AHEAD records ahead, take their part of the code memory.
+enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096 };
+_Static_assert((int)REC_AHEAD >= (int)TB_REC_MAX, "a block's stubs are there before it is");
 
 static bool map_twice(int fd, u64 size, u8 **rw, const u8 **rx)
 {
@@ -64,8 +67,11 @@ void code_open(struct tcg *k, u64 bytes)
     k->meta = arena(k->meta_size);
     k->rec_size = (u32)(bytes / PER_REC);
     k->rec = arena((u64)k->rec_size * sizeof *k->rec);
-    k->stub = (u32)align_up(host_thunks(k->rw, k->rx, &k->host), 64);
-    k->code_first = (u32)align_up(k->stub + host_exit_stub(k->rw + k->stub, 0), 64);
+    k->stubs = 1024;
+    if (host_thunks(k->rw, k->rx, k->rx + k->stubs, &k->host) > k->stubs) panic("the thunks do not fit");
+    k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
+    k->nstub = 0;
+    code_room(k);
     k->rec[0] = (struct tb_rec){.kind = REC_LEAVE, .cc_op = 0xffff, .cc_dst = CC_IN_MEMORY, .cc_src = CC_IN_MEMORY};
     k->rec_used = 1;
     k->code_used = k->code_first;
@@ -80,7 +86,12 @@ void code_close(struct tcg *k)
     munmap(k->rec, (u64)k->rec_size * sizeof *k->rec);
 }
 
-bool code_room(const struct tcg *k)
+bool code_room(struct tcg *k)
 {
+    if (k->rec_used + TB_REC_MAX > k->nstub) {
+        u32 n = (u32)min_u64(REC_AHEAD, k->rec_size - k->nstub);
+        host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->nstub, n);
+        k->nstub += n;
+    }
     return k->code_size - k->code_used >= TB_CODE_MAX && k->rec_size - k->rec_used >= TB_REC_MAX;
 }

@@ -161,7 +161,7 @@ static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u
         if (e->nlocal == TB_LOCAL) drop_local(c, e);
         e->local[e->nlocal++] = (u16)slot;
     }
-    const u8 *code = e->k->rx + (e->check ? e->k->stub : t->code);
+    const u8 *code = e->k->rx + (e->check ? code_stub(e->k, 0) : t->code);
     c->jump[slot] = (struct jump_entry){rip, c->jump_context, (u64)(uintptr_t)code, c->code_base};
 }
 

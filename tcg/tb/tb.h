@@ -40,8 +40,8 @@ struct tcg {
     u8 *meta; // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
-    u32 rec_size, rec_used; // record 0 is left by `stub`
-    u32 stub;               // code that leaves: where the jump cache leads in lockstep
+    u32 rec_size, rec_used; // record 0: where the jump cache leads in lockstep
+    u32 stubs, nstub;       // exit stubs, one a record: where the first one is, how many are written
     u32 epoch;              // flushes: a pointer into the arenas is good while this stays
     struct host_entry host;
     struct tb *hash[TB_HASH], *pages[TB_HASH];
@@ -58,7 +58,8 @@ INLINE u32 tb_number(const struct tcg *k, const struct tb *t) { return (u32)(((c
 // code.c
 void code_open(struct tcg *k, u64 bytes); // panics if the host refuses: tcg_possible() has asked before
 void code_close(struct tcg *k);
-bool code_room(const struct tcg *k); // for one more block, whatever its size
+bool code_room(struct tcg *k); // for one more block, whatever its size
+INLINE u32 code_stub(const struct tcg *k, u32 rec) { return k->stubs + rec * HOST_STUB; }
 // cache.c
 struct tcg *tb_cache_get(struct cpu *c);
 void tb_cache_put(struct cpu *c);

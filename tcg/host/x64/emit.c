@@ -878,7 +878,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(&m, m.op, m.fl.host);
         if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
     }
-    if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;
+    if (m.p + m.ntaken * 180 > m.end) return false;
     emit_cold(&m);
     out->live = m.live;
     out->len = here(&m);

@@ -48,8 +48,8 @@ struct flags_state {
     u16 host; // flags that the host's EFLAGS hold
 };
 struct stub {
-    u32 at;  // of the rel32 that leads here, 0: none
-    u32 rec; // index into out->rec
+    u32 at;  // of a branch's rel32
+    u32 rec; // index into out->rec: by whose exit it leaves
 };
 struct em {
     u8 *p, *start, *end;

@@ -35,13 +35,17 @@ struct tb_rec *rec_new(struct em *m, unsigned kind)
     return r;
 }
 
+// The branch at `at` leaves by record rec.
+static void patch_to_exit(struct em *m, u32 at, u32 rec)
+{
+    u32 stub = (u32)(m->out->stubs - m->out->rx) + rec * HOST_STUB;
+    st32(m->start + at, stub - (at + 4));
+}
+
 static void put_exit(struct em *m, u32 rec)
 {
-    put8(m, 0x41);
-    put8(m, 0xb8 | (H_TMP & 7));
-    put32(m, m->out->rec0 + rec);
-    struct opnd to = O_CPU(host_exit);
-    put_rm(m, 0, 0xff, 4, 4, &to);
+    u32 at = put_jmp(m);
+    patch_to_exit(m, at, rec);
 }
 
 enum { RESUME_LATER = 0xffff };
@@ -291,17 +295,7 @@ void emit_cold(struct em *m)
         put_link(m, o, r);
     }
     vec_cold(m);
-    u32 budget = here(m);
-    m->out->rec[0].patch = (u16)budget;
-    put_exit(m, 0);
-    for (u32 k = 0; k < m->nstub; k++) {
-        if (!m->stubs[k].rec) {
-            st32(m->start + m->stubs[k].at, budget - (m->stubs[k].at + 4));
-            continue;
-        }
-        patch_here(m, m->stubs[k].at);
-        put_exit(m, m->stubs[k].rec);
-    }
+    for (u32 k = 0; k < m->nstub; k++) patch_to_exit(m, m->stubs[k].at, m->stubs[k].rec);
 }
 
 // ---- indirect jumps

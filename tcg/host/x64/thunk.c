@@ -11,13 +11,26 @@ static void push_pop(struct em *m, unsigned reg, u8 opc)
     put8(m, opc | (reg & 7));
 }
 
-u32 host_exit_stub(u8 *rw, u32 rec)
+void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n)
 {
-    struct em m = {.p = rw, .start = rw};
-    struct opnd to = O_CPU(host_exit);
-    put_imm(&m, 4, H_TMP, (i64)rec);
-    put_rm(&m, 0, 0xff, 4, 4, &to);
-    return here(&m);
+    for (u32 i = first; i < first + n; i++) {
+        const u8 *end = rx + (u64)(i + 1) * HOST_STUB;
+        u8 *p = rw + (u64)i * HOST_STUB;
+        p[0] = 0xe8;
+        st32(p + 1, (u32)(h->stub - end));
+    }
+}
+
+// Where the stubs call: the return address says which one. R11D = (it - stubs - HOST_STUB) / HOST_STUB, a division
+// without remainder, so the multiplicative inverse does.
+static void put_stub_exit(struct em *m, const u8 *stubs)
+{
+    const u32 inverse = 0xcccccccd;
+    _Static_assert(HOST_STUB * 0xcccccccdu == 1, "mod 2^32");
+    struct opnd t = o_reg(H_TMP);
+    push_pop(m, H_TMP, 0x58);
+    put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, (i32) - (u32)((uintptr_t)stubs + HOST_STUB));
+    put_rmi(m, 0, 0x69, 4, H_TMP, &t, inverse, 4);
 }
 
 static void move_xmm(struct em *m, u32 opc)
@@ -76,7 +89,7 @@ static void put_load_wanted(struct em *m)
     patch_here(m, no_xmm);
 }
 
-u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
+u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
 {
     struct em m = {.p = rw, .start = rw};
     // enter(c: RDI, code: RSI, flags: EDX)
@@ -96,6 +109,8 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
     put_rm(&m, 0, 0xff, 4, 4, &code);
     while (here(&m) & 15) put8(&m, 0xcc);
     h->enter = (u32(*)(struct cpu *, const void *, u32))(uintptr_t)rx;
+    h->stub = rx + here(&m);
+    put_stub_exit(&m, stubs);
     h->exit = rx + here(&m);
     for (unsigned g = 0; g < 16; g++)
         if (host_of(g) >= 0) put_store(&m, 8, o_mem(H_CPU, (i32)(g * 8) - TCG_BIAS), (unsigned)host_of(g));
