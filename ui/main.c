@@ -73,10 +73,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < argc; i++)
         buf_printf(&command, strpbrk(argv[i], " ;&|<>$") ? "%s'%s'" : "%s%s", i ? " " : "", argv[i]);
     accel_command(buf_text(&command));
-    if (!setup_parse(&s, argc, argv, &e)) fail(e.msg);
-    if (s.done) return 0;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file-size limit is an error of that write
+    if (!setup_parse(&s, argc, argv, &e)) fail(e.msg);
+    if (s.done) return 0;
     // before the terminal's modes change: whatever ends us puts them back
     signal(SIGABRT, on_abort);
     signal(SIGTERM, on_end);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Memory for translated code, never writable and executable at one address: a file without a name, mapped twice. x86
+// Memory for translated code, never writable and executable at one address: the same pages, mapped twice. x86
 // hosts keep instruction fetch coherent with stores by physical address, so nothing needs to be flushed.
 #include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
 #include "tcg/tb/tb.h"
@@ -13,40 +12,31 @@
 enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096 };
 _Static_assert((int)REC_AHEAD >= (int)TB_REC_MAX, "a block's stubs are there before it is");
 
-static bool map_twice(int fd, u64 size, u8 **rw, const u8 **rx)
+// False with errno. A mapping of length 0 that is "moved" stays, and its pages are seen at the new place, too: a file
+// (memfd) would be a third thing to keep, and under RLIMIT_FSIZE there is none of this size.
+static bool map_twice(u64 size, u8 **rw, const u8 **rx)
 {
-    *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    *rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    if (*rw != MAP_FAILED && *rx != MAP_FAILED) return true;
+    *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (*rw == MAP_FAILED) return false;
+    void *code = mremap(*rw, 0, size, MREMAP_MAYMOVE);
+    *rx = code;
+    if (code != MAP_FAILED && !mprotect(code, size, PROT_READ | PROT_EXEC)) return true;
     int why = errno;
-    if (*rw != MAP_FAILED) munmap(*rw, size);
-    if (*rx != MAP_FAILED) munmap((void *)*rx, size);
+    munmap(*rw, size);
+    if (code != MAP_FAILED) munmap(code, size);
     errno = why;
     return false;
-}
-
-static int open_twice(u64 size, u8 **rw, const u8 **rx)
-{
-    int fd = memfd_create("doppel-code", MFD_CLOEXEC);
-    if (fd < 0) return -1;
-    if (!ftruncate(fd, (off_t)size) && map_twice(fd, size, rw, rx)) return fd;
-    int why = errno;
-    close(fd);
-    errno = why;
-    return -1;
 }
 
 bool tcg_possible(u64 bytes, struct err *e)
 {
     u8 *rw;
     const u8 *rx;
-    int fd = open_twice(bytes, &rw, &rx);
-    if (fd < 0)
+    if (!map_twice(bytes, &rw, &rx))
         return err_set(e, "-accel tcg: no memory for translated code (%s); use -accel interp or a smaller tb-size=",
                        err_errno(errno));
     munmap(rw, bytes);
     munmap((void *)rx, bytes);
-    close(fd);
     return true;
 }
 
@@ -60,8 +50,7 @@ static void *arena(u64 size)
 void code_open(struct tcg *k, u64 bytes)
 {
     bytes = align_up(max_u64(min_u64(bytes, TCG_SIZE_MAX), TCG_SIZE_MIN), PAGE_SIZE);
-    k->fd = open_twice(bytes, &k->rw, &k->rx);
-    if (k->fd < 0) panic("no memory for translated code: %s", err_errno(errno));
+    if (!map_twice(bytes, &k->rw, &k->rx)) panic("no memory for translated code: %s", err_errno(errno));
     k->code_size = (u32)bytes;
     k->meta_size = bytes * PER_META;
     k->meta = arena(k->meta_size);
@@ -81,7 +70,6 @@ void code_close(struct tcg *k)
 {
     munmap(k->rw, k->code_size);
     munmap((void *)k->rx, k->code_size);
-    close(k->fd);
     munmap(k->meta, k->meta_size);
     munmap(k->rec, (u64)k->rec_size * sizeof *k->rec);
 }

@@ -36,7 +36,6 @@ struct tcg {
     u8 *rw;       // the code memory, writable
     const u8 *rx; // … and executable
     u32 code_size, code_first, code_used;
-    int fd;
     u8 *meta; // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
