@@ -20,7 +20,7 @@ static const char *command; // the command line, for reports
 
 void accel_command(const char *text) { command = text; }
 
-static const char *const names[] = {"interp", "tcg", "check"};
+static const char *const names[] = {"tcg", "interp", "check"};
 
 #if HAVE_TCG
 static void disas_code(struct cpu *c, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode)
@@ -86,6 +86,14 @@ static bool tcg_option(const char *arg, const struct cpu_engine **engine, struct
 }
 #endif
 
+void accel_default(const struct cpu_engine **engine)
+{
+    struct err e = {0};
+    if (HAVE_TCG && tcg_option("tcg", engine, &e)) return;
+    if (HAVE_TCG) fprintf(stderr, "doppel: the translator cannot run here, the interpreter does: %s\n", e.msg);
+    *engine = &interp_engine;
+}
+
 bool accel_option(const char *arg, const struct cpu_engine **engine, struct err *e)
 {
     char name[64];
@@ -101,18 +109,18 @@ bool accel_option(const char *arg, const struct cpu_engine **engine, struct err 
         return true;
     }
     if (!strcmp(name, "kvm") || !strcmp(name, "xen") || !strcmp(name, "hvf"))
-        return err_set(e, "-accel %s: doppel executes in software only; use -accel interp", name);
+        return err_set(e, "-accel %s: doppel executes in software only; leave the option out", name);
     return err_set(e, "-accel: unknown engine '%s'%s (-accel help lists them)", name, nearest_text(&near, ""));
 }
 
 void accel_help(struct buf *out)
 {
-    buf_printf(out, "interp  one instruction after another, the reference (default)\n");
-    buf_printf(out, "tcg     translates blocks to host code%s\n", HAVE_TCG ? "" : " (not in this build)");
-    buf_printf(out, "check   tcg in lockstep with interp: stops at the first difference; takes tcg's properties\n");
+    if (HAVE_TCG) buf_printf(out, "tcg     translates blocks to host code (default)\n");
+    buf_printf(out, "interp  one instruction after another, the reference%s\n", HAVE_TCG ? "" : " (default)");
 #if HAVE_TCG
+    buf_printf(out, "check   tcg in lockstep with interp: stops at the first difference; takes tcg's properties\n");
     props_help("-accel tcg", tcg_props, ARRAY_LEN(tcg_props), out);
 #endif
 }
 
-void accel_names(struct buf *out) { buf_printf(out, "interp%s", HAVE_TCG ? ", tcg" : ""); }
+void accel_names(struct buf *out) { buf_printf(out, "%s", HAVE_TCG ? "tcg, interp, check" : "interp"); }

@@ -424,6 +424,8 @@ void debug_autopsy_text(struct cpu *c, struct buf *out)
     if (t->nblocks > 1) {
         buf_printf(out, "the last branches:\n");
         debug_print_branches(c, BRANCHES, out);
+    } else {
+        buf_printf(out, "the last branches: translated code keeps them with -d cpu_reset\n");
     }
     cpu_dump(c, out);
     buf_printf(out, "likely cause: %s, and %s\n", what,

@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include "cpu/cpuid.h"
 #include "hw/storage/i82077.h"
-#include "interp/interp.h"
 #include "mem/base/bits.h"
 #include "ui/accel.h"
 #include "ui/chr.h"
@@ -30,7 +29,7 @@ struct machine_opts {
 };
 static const struct prop machine_props[] = {
     {"type", PROP_STR, offsetof(struct machine_opts, type), "pc", .help = "kind of machine"},
-    {"accel", PROP_STR, offsetof(struct machine_opts, accel), "interp|tcg", .help = "engine, as -accel"},
+    {"accel", PROP_STR, offsetof(struct machine_opts, accel), "tcg|interp|check", .help = "engine, as -accel"},
     {"graphics", PROP_SWITCH, offsetof(struct machine_opts, graphics),
      .help = "off: firmware talks to the serial port"},
 };
@@ -504,7 +503,7 @@ static u64 host_ns(void *owner) { return loop_now_ns(); }
 bool setup_parse(struct setup *s, int argc, char **argv, struct err *e)
 {
     *s = (struct setup){.cpus = 1, .cores = 1, .threads = 1, .sockets = 1};
-    s->pc = (struct pc_config){.ram = 256 * MB, .engine = &interp_engine, .vga = true, .boot_wait_ms = -1};
+    s->pc = (struct pc_config){.ram = 256 * MB, .vga = true, .boot_wait_ms = -1};
     s->pc.graphic = true;
     s->pc.rtc_start = time(NULL);
     s->pc.time = (struct machine_time){.icount_shift = -1, .host_ns = host_ns};
@@ -518,6 +517,7 @@ bool setup_parse(struct setup *s, int argc, char **argv, struct err *e)
         ok = s->done || one_option(s, &o[i], e);
     }
     ok = ok && (s->done || add_image(s, e));
+    if (ok && !s->done && !s->pc.engine) accel_default(&s->pc.engine);
     if (s->done) fputs(buf_text(&out), stdout);
     buf_free(&out);
     free(o);

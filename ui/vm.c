@@ -83,7 +83,13 @@ void vm_version(struct buf *out)
     };
     buf_printf(out, "doppel %s, a PC in software; engines: ", DOPPEL_VERSION);
     accel_names(out);
-    buf_printf(out, "; built with %s; with:", __VERSION__);
+    buf_printf(out, "; built by %s%s; with:",
+#ifdef __clang__
+               "",
+#else
+               "gcc ",
+#endif
+               __VERSION__);
     for (unsigned i = 0; i < ARRAY_LEN(libs); i++)
         buf_printf(out, " %s%s", libs[i], i + 1 < ARRAY_LEN(libs) ? "," : "\n");
     buf_printf(out, "firmware folders: %s\n", FIRMWARE_PATH);
