@@ -443,7 +443,9 @@ static void tcg_run(struct cpu *c)
             continue;
         }
         struct tb *t = find(c, e);
-        if (unlikely(!t || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
+        bool cut =
+            t && c->trail->blocks_on && t->n > left; // noted instruction by instruction: it will not reach its end
+        if (unlikely(!t || cut || (!cpu_code64(c) && c->gpr[R_RIP] + t->bytes - 1 > c->seg[S_CS].limit))) {
             if (!t && (c->attn & ATTN_EXIT)) return; // a breakpoint
             if (unlikely(c->trail->blocks_on)) trail_block(c->trail, c->seg[S_CS].base + c->gpr[R_RIP], 0, c->mode);
             alone(c, e);
