@@ -94,11 +94,26 @@ void accel_default(const struct cpu_engine **engine)
     *engine = &interp_engine;
 }
 
+// "kvm:tcg": the first of them that there is.
+static bool first_of(const char *list, const struct cpu_engine **engine, struct err *e)
+{
+    char *copy = xstrdup(list), *rest = copy, *one;
+    bool found = false;
+    while (!found && (one = strsep(&rest, ":"))) {
+        *e = (struct err){0};
+        found = accel_option(one, engine, e);
+    }
+    free(copy);
+    if (found) *e = (struct err){0};
+    return found;
+}
+
 bool accel_option(const char *arg, const struct cpu_engine **engine, struct err *e)
 {
     char name[64];
     const char *list = arg;
     if (!strncmp(list, "accel=", 6)) list += 6;
+    if (list[strcspn(list, ":,")] == ':') return first_of(list, engine, e);
     snprintf(name, sizeof name, "%.*s", (int)min_u64(strcspn(list, ","), sizeof name - 1), list);
     struct nearest near = {.word = name};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) nearest_try(&near, names[i]);

@@ -460,6 +460,11 @@ static bool one_option(struct setup *s, const struct opt *o, struct err *e)
         s->parallel[s->nparallel++] = a;
         return true;
     case OPT_DEBUGCON: s->debugcon = a; return true;
+    case OPT_NIC:
+    case OPT_NET:
+        if (strcmp(a, "none"))
+            return err_set(e, "%s %s: this machine has no network yet; there is: none", opt_name(o->id), a);
+        return true;
     case OPT_DISPLAY: s->display = xstrdup(a); return true;
     case OPT_CURSES: s->display = xstrdup("curses"); return true;
     case OPT_VNC: s->display = xasprintf("vnc=%s", a); return true;
