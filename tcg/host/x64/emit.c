@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // IR to x86-64: one function a kind of operation; host_emit() walks the block. SDM vol. 2.
+#include <cpuid.h>
 #include "mem/base/err.h"
 #include "tcg/host/x64/emit.h"
 
@@ -606,13 +607,20 @@ static void emit_bt(struct em *m)
     rw_end(m, &r, k != 0);
 }
 
+// CPUID.80000001h:ECX[5], which __builtin_cpu_supports() of clang 14 has no name for.
+static bool have_lzcnt(void)
+{
+    unsigned a, b, c = 0, d;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1 << 5);
+}
+
 static void emit_scan(struct em *m)
 {
     const struct ir_op *o = m->op;
     unsigned op = o->op, size = o->size;
     bool have = op == IR_POPCNT  ? __builtin_cpu_supports("popcnt")
                 : op == IR_TZCNT ? __builtin_cpu_supports("bmi")
-                : op == IR_LZCNT ? __builtin_cpu_supports("lzcnt")
+                : op == IR_LZCNT ? have_lzcnt()
                                  : true;
     if (fl_wanted(m) || !have) {
         exit_insn(m, true);
