@@ -21,7 +21,9 @@ INLINE void move_index(struct cpu *c, const struct insn *i, unsigned r, i64 d)
     reg_set(c, r, (c->gpr[r] + (u64)d) & mask_of(i), i->asz);
 }
 INLINE bool rep(const struct insn *i) { return i->pfx & (PFX_REP | PFX_REPNE); }
-// After `done` elements of an REP: true if the instruction has to make room for an event and come back.
+// After `done` elements of an REP: true if the instruction has to make room for an event and come back. Stores into
+// code (ATTN_CODE) are none: what has been decoded or translated of it decides when they show, and no engine's cache
+// may decide how far an REP that overwrites itself gets.
 INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n, u64 *work)
 {
     u64 before = *work;
@@ -30,7 +32,7 @@ INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n,
     if (likely(!trap)) {
         if (done == 1 && before / REP_BULK == *work / REP_BULK) return false;
         if (*work >= REP_TURN) c->attn |= ATTN_EXIT;
-        if (!(c->attn & cpu_attn_mask(c))) return false;
+        if (!(c->attn & cpu_attn_mask(c) & ~(u32)ATTN_CODE)) return false;
     }
     c->gpr[R_RIP] -= i->len;
     if (!cpu_code64(c)) c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
