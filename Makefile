@@ -66,16 +66,22 @@ check-boot: all
 	tests/run --build=$(BUILD) boot
 check-long: all tests
 	tests/run --build=$(BUILD) quick boot long
-# libFuzzer programs in build-fuzz/fuzz, SECONDS of each (default 60); new inputs stay in build-fuzz/corpus.
+# libFuzzer programs in build-fuzz/fuzz (`make fuzz-build`), run SECONDS each (default 60), TARGETS of them (default all).
+# Seeds and new inputs are in build-fuzz/corpus, findings in build-fuzz/found; a finding ends no run, but fails the whole.
 SECONDS ?= 60
-fuzz:
-	$(MAKE) BUILD=build-fuzz CC=clang CFLAGS="-fsanitize=fuzzer-no-link,address,undefined -O1" all
-	@for t in $(notdir $(basename $(wildcard tests/fuzz/*.c))); do \
-	    mkdir -p build-fuzz/fuzz build-fuzz/corpus/$$t; \
-	    clang $(CFLAGS_ALL) -DFUZZ_ENGINE -fsanitize=fuzzer,address,undefined -O1 -o build-fuzz/fuzz/$$t tests/fuzz/$$t.c \
-	        build-fuzz/libdoppel.a $(LIBS_ALL) || exit 1; \
-	    build-fuzz/fuzz/$$t -max_total_time=$(SECONDS) -max_len=4096 -detect_leaks=0 build-fuzz/corpus/$$t || exit 1; \
-	done
+TARGETS ?= $(notdir $(basename $(wildcard tests/fuzz/*.c)))
+FUZZFLAGS := -fno-sanitize-recover=undefined -O1
+fuzz-build:
+	$(MAKE) BUILD=build-fuzz CC=clang CFLAGS="-fsanitize=fuzzer-no-link,address,undefined $(FUZZFLAGS)" all
+	$(MAKE) BUILD=build-fuzz CC=clang CFLAGS="-fsanitize=fuzzer,address,undefined $(FUZZFLAGS) -DFUZZ_ENGINE" \
+	    $(TARGETS:%=build-fuzz/tests/fuzz/%)
+fuzz: fuzz-build
+	@bad=; for t in $(TARGETS); do \
+	    mkdir -p build-fuzz/corpus/$$t build-fuzz/found/$$t; \
+	    FUZZ_SEEDS=build-fuzz/corpus/$$t build-fuzz/tests/fuzz/$$t -fork=1 -ignore_crashes=1 -max_total_time=$(SECONDS) \
+	        -max_len=4096 -detect_leaks=0 -timeout=60 -artifact_prefix=build-fuzz/found/$$t/ build-fuzz/corpus/$$t; \
+	    [ -z "$$(ls build-fuzz/found/$$t)" ] || bad="$$bad $$t"; \
+	done; [ -z "$$bad" ] || { echo "found something:$$bad (build-fuzz/found)"; exit 1; }
 # Lines of cpu/ interp/ hw/ mem/ that the quick tests reach (gcov), and rows of insn.def by suite.
 coverage:
 	$(MAKE) BUILD=build-coverage MODE=coverage all tests
@@ -106,6 +112,6 @@ help:
 	@echo "make fuzz         libFuzzer on every target     make coverage    lines and rows reached"
 	@echo "make format       clang-format                 make clean"
 	@echo "MODE=asan BUILD=build-asan, CC=clang BUILD=build-clang … make variants beside each other"
-.PHONY: all tests fuzz coverage check check-boot check-long bench demo deps format install clean help
+.PHONY: all tests fuzz fuzz-build coverage check check-boot check-long bench demo deps format install clean help
 .SECONDARY:
 -include $(OBJ:.o=.d) $(TESTBIN:=.d) $(TESTLIBOBJ:.o=.d)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A fuzz target defines fuzz_one() and its seeds, and ends with FUZZ_MAIN(name). Built plainly it has a driver of its
 // own: every seed, then mutations of the seeds from a fixed generator, so that CI sees the same inputs each time;
-// with -DFUZZ_ENGINE it is a libFuzzer target (`make fuzz`).
+// with -DFUZZ_ENGINE it is a libFuzzer target (`make fuzz`), which first writes the seeds to the folder FUZZ_SEEDS.
 //   NAME [FILE…]     runs these inputs only; RUNS=n mutations (default: the target's)
 #pragma once
 #include <unistd.h>
@@ -39,7 +39,24 @@ static UNUSED const char *fuzz_file(const char *tag, const void *data, size_t le
 
 #ifdef FUZZ_ENGINE
 int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+static void fuzz_write_seeds(const struct fuzz_seed *s, unsigned nseeds)
+{
+    const char *dir = getenv("FUZZ_SEEDS");
+    for (unsigned k = 0; dir && k < nseeds; k++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/seed-%u", dir, k);
+        FILE *f = fopen(path, "wb");
+        if (!f || fwrite(s[k].data, 1, s[k].len, f) != s[k].len) exit(2);
+        fclose(f);
+    }
+}
 #define FUZZ_MAIN(name, seeds, runs)                                                                                   \
+    int LLVMFuzzerInitialize(int *argc, char ***argv)                                                                  \
+    {                                                                                                                  \
+        fuzz_write_seeds(seeds, ARRAY_LEN(seeds));                                                                     \
+        return 0;                                                                                                      \
+    }                                                                                                                  \
     int LLVMFuzzerTestOneInput(const u8 *data, size_t len)                                                             \
     {                                                                                                                  \
         fuzz_one(data, len);                                                                                           \
