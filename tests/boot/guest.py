@@ -5,7 +5,7 @@ import os, re, select, shutil, signal, socket, subprocess, tempfile, threading, 
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", ",": "comma", ".": "dot", "/": "slash", ";": "semicolon", "'": "apostrophe",
         "_": "shift-minus", "+": "shift-equal", "(": "shift-9", ")": "shift-0", ":": "shift-semicolon", "*": "shift-8", "$": "shift-4"}
 alive = set()  # processes to be killed whatever happens
-SCALE = float(os.environ.get("BOOT_PATIENCE", "1"))  # multiplies every time-out, for slow hosts and sanitizer builds
+SCALE = float(os.environ.get("BOOT_PATIENCE", "3"))  # multiplies every time-out, for slow hosts and sanitizer builds
 
 
 class Failed(Exception):
@@ -85,10 +85,16 @@ class Guest:
         try:
             if not self.con:
                 end = time.monotonic() + 20 * SCALE
-                while not os.path.exists(self.sock) and time.monotonic() < end and self.p.poll() is None:
-                    time.sleep(0.02)
-                self.con = socket.socket(socket.AF_UNIX)
-                self.con.connect(self.sock)
+                while not self.con:  # there may be a path before anybody listens
+                    con = socket.socket(socket.AF_UNIX)
+                    try:
+                        con.connect(self.sock)
+                        self.con = con
+                    except (FileNotFoundError, ConnectionRefusedError):
+                        con.close()
+                        if time.monotonic() > end or self.p.poll() is not None:
+                            raise
+                        time.sleep(0.02)
                 self._until_prompt()
             self.con.sendall(command.encode() + b"\n")
             out = self._until_prompt(timeout)

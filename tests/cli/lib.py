@@ -2,6 +2,7 @@
 """What the tests of the program's outside share: starting doppel, its monitor, result lines."""
 import atexit, os, pty, select, shutil, signal, socket, subprocess, sys, tempfile, time
 DOPPEL = os.environ.get("DOPPEL") or os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "doppel"))
+PATIENCE = float(os.environ.get("PATIENCE", "5"))  # multiplies every time-out: they end what hangs, and measure nothing
 failed = 0
 tmp = tempfile.mkdtemp(prefix="doppel-cli-")
 running = []
@@ -27,15 +28,25 @@ def make(name, data):
     return path(name)
 def run(*args, stdin=b"", timeout=60, **kw):
     """Runs to the end: (status, output of both kinds)."""
-    try: p = subprocess.run([DOPPEL, *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, **kw)
+    try: p = subprocess.run([DOPPEL, *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout * PATIENCE, **kw)
     except subprocess.TimeoutExpired as e: return -1, "timeout: " + (e.stdout or b"").decode("utf-8", "replace")
     return p.returncode, p.stdout.decode("utf-8", "replace")
 def wait_for(cond, seconds=30):
-    end = time.time() + seconds
-    while time.time() < end:
+    end = time.monotonic() + seconds * PATIENCE
+    while True:
         if cond(): return True
+        if time.monotonic() > end: return False
         time.sleep(0.05)
-    return False
+def connect(where, seconds=20, gone=lambda: False):
+    """A socket's other side: there may be a path before anybody listens. None: whoever should is gone."""
+    got = []
+    def tries():
+        s = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
+        try: s.connect(where)
+        except (FileNotFoundError, ConnectionRefusedError): s.close(); return False
+        s.settimeout(80 * PATIENCE); got.append(s); return True
+    if not wait_for(lambda: gone() or tries(), seconds): raise ConnectionRefusedError("nobody listens at %s" % (where,))
+    return got[0] if got else None
 class Machine:
     """A running doppel with its monitor on a socket."""
     n = 0
@@ -45,12 +56,10 @@ class Machine:
         self.p = subprocess.Popen([DOPPEL, "-display", "none", "-monitor", "unix:%s,server,nowait" % self.sock, *args],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
         running.append(self.p)
-        self.s = None
-        if wait_for(lambda: os.path.exists(self.sock) or self.p.poll() is not None, 20) and self.p.poll() is None:
-            self.connect()
+        self.connect()
     def connect(self):
-        self.s = socket.socket(socket.AF_UNIX); self.s.settimeout(40); self.s.connect(self.sock)
-        self.banner = self.until()
+        self.s = connect(self.sock, gone=lambda: self.p.poll() is not None)
+        self.banner = self.s and self.until()
     def until(self):
         b = b""
         while not b.endswith(b"(doppel) "):
@@ -61,7 +70,7 @@ class Machine:
     def __call__(self, cmd):
         """The answer, behind what came unasked before (a stop's report and the prompt after it)."""
         before = b""
-        while select.select([self.s], [], [], 0.5 if before and not before.endswith(b"(doppel) ") else 0)[0]:
+        while select.select([self.s], [], [], 5 if before and not before.endswith(b"(doppel) ") else 0)[0]:
             c = self.s.recv(65536)
             if not c: break
             before += c
@@ -71,5 +80,5 @@ class Machine:
         """Status of the process."""
         try:
             if cmd: self.s.sendall(cmd.encode() + b"\n")
-            return self.p.wait(40)
+            return self.p.wait(40 * PATIENCE)
         except subprocess.TimeoutExpired: self.p.kill(); return "still running"

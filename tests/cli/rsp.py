@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A client of gdb's remote serial protocol, for tests: packets as they stand on the line."""
-import re, socket, xml.etree.ElementTree as et
+import re, xml.etree.ElementTree as et
+from lib import connect
 class Rsp:
     def __init__(self, where, acks=True):
-        self.s = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
-        self.s.settimeout(20); self.s.connect(where)
+        self.s = connect(where)
         self.b = b""; self.acks = acks; self.trace = ""
     def raw(self, data): self.s.sendall(data)
     def byte(self):

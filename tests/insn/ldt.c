@@ -654,7 +654,7 @@ int main(int argc, char **argv)
         printf("skip ldt: no native x86-64, or no modify_ldt\n");
         return 0;
     }
-    alarm(120); // a native case that does not come back
+    alarm(800); // a native case that does not come back
     amd = __builtin_cpu_is("amd");
     machine_open();
     if (getenv("SEED")) seed ^= strtoull(getenv("SEED"), NULL, 0) * 0x9e3779b97f4a7c15ull;
