@@ -152,9 +152,9 @@ struct tlb_entry {
 #define TLB_BITS 11
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE (~(u64)0) // never equals a page-aligned address
-// Tag of an empty slot: no page, and no address that belongs to this slot lies near it (translated code takes tag xor
-// address for the offset in the page).
-INLINE u64 tlb_none(unsigned slot) { return ~((u64)(slot & (TLB_SIZE - 1)) << 12); }
+// Tag of an empty slot: no page, and neither the bits of a page of this slot nor of one of the next (translated code
+// compares them alone).
+INLINE u64 tlb_none(unsigned slot) { return ((u64)((slot ^ TLB_SIZE / 2) & (TLB_SIZE - 1)) << 12) | 0xfff; }
 // Which set of tables an access uses: by privilege, and whether a supervisor may touch user pages (SMAP, EFLAGS.AC).
 enum {
     TLBSET_USER,

@@ -380,6 +380,7 @@ static void top_page(void)
     for (unsigned k = 0; k < TLB_SIZE; k++) {
         u64 none = tlb_none(k);
         CHECK((none >> 12 & (TLB_SIZE - 1)) != k); // no address of slot k
+        CHECK((none >> 12 & (TLB_SIZE - 1)) != ((k + 1) & (TLB_SIZE - 1)));
         CHECK(none & 0xfff);                       // no page
     }
     machine_free(m);

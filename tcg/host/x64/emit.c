@@ -865,6 +865,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.fl = (struct flags_state){.dst = CC_IN_MEMORY, .src = CC_IN_MEMORY};
     m.code64 = (e->key & MODE_CODE) == MODE_64;
     m.flat = e->key & MODE_FLAT;
+    m.bmi2 = __builtin_cpu_supports("bmi2");
     m.nstub = m.ntaken = 0;
     m.m_index = NO_REG;
     if (out->size < 2048) return false;

@@ -60,6 +60,7 @@ struct em {
     u32 i; // its index
     struct flags_state fl;
     bool code64, flat;
+    bool bmi2; // the host has it
     u8 live;              // CPU_HOST_* the block uses
     u8 x87;               // last x87 instruction that FIP and FOP do not name yet, plus 1
     bool left_insn;       // the operation left for the interpreter unconditionally

@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: MIT
-// Guest memory: address, segment, first-level TLB (cpu/access.h: tag and addend). A hit costs eight or nine
-// instructions: the entry's tag xor the address is the offset in the page if the page is the entry's, and anything
-// above 4096 - size otherwise, so one comparison serves both the tag and the page's end.
+// Guest memory: address, segment, first-level TLB (cpu/access.h: tag and addend). A hit costs eight instructions: the
+// slot is the first byte's, the page compared with its tag the last byte's, so one comparison serves both the tag and
+// the page's end, since no tag in a slot is a page of the next slot.
 #include "tcg/host/x64/emit.h"
 
 _Static_assert(sizeof(struct tlb_entry) == 16, "the shift and mask below");
 #define TLB_INDEX ((TLB_SIZE - 1) << 4) // (address >> 8) & TLB_INDEX = offset of the entry
+
+// reg = rm >> n, 32 bits; flags may change.
+static void put_shift_copy(struct em *m, unsigned reg, unsigned rm, unsigned n)
+{
+    if (!m->bmi2) {
+        struct opnd o = o_reg(reg);
+        put_rr(m, 0x8b, 4, reg, rm);
+        put_rmi(m, 0, 0xc1, 4, 5, &o, n, 1);
+        return;
+    }
+    put8(m, 0xc4); // RORX: VEX.LZ.F2.0F3A.W0 F0
+    put8(m, (reg >= 8 ? 0 : 0x80) | 0x40 | (rm >= 8 ? 0 : 0x20) | 3);
+    put8(m, 0x7b);
+    put8(m, 0xf0);
+    put8(m, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    put8(m, (u8)n);
+}
 
 // A pinned guest register, or a scratch loaded with it.
 static unsigned in_register(struct em *m, unsigned g, unsigned tmp)
@@ -100,20 +117,25 @@ void emit_mem(struct em *m)
     if (o->seg != IR_NONE) segment(m, o);
     struct opnd tmp = o_reg(H_TMP), tag = o_mem(H_CPU, table), addend = o_mem(H_CPU, table + 8);
     tag.index = addend.index = H_TMP;
-    put_rr(m, 0x8b, 4, H_TMP, va);
-    put_rmi(m, 0, 0xc1, 4, 5, &tmp, 8, 1);
+    put_shift_copy(m, H_TMP, va, 8);
     put_alu(m, ALU_AND, 4, tmp, o_imm(TLB_INDEX));
-    unsigned x = t0 ? H_PTR : H_T0;
-    if (!t0) put_rr(m, 0x8b, 8, H_T0, va);
-    put_rm(m, 0, 0x33, 8, x, &tag);
-    put_alu(m, ALU_CMP, 8, o_reg(x), o_imm((i64)PAGE_SIZE - o->size));
-    exit_if(m, C_A);
+    if (t0) { // no second scratch: tag xor address is the offset in the page, or more
+        put_rm(m, 0, 0x33, 8, H_PTR, &tag);
+        put_alu(m, ALU_CMP, 8, o_reg(H_PTR), o_imm((i64)PAGE_SIZE - o->size));
+        exit_if(m, C_A);
+        put_rm(m, 0, 0x33, 8, H_PTR, &tag); // the address again
+    } else {
+        struct opnd x = o_reg(H_T0);
+        put_lea(m, 8, H_T0, va, NO_REG, 0, o->size - 1);
+        put_rm(m, 0, 0x33, 8, H_T0, &tag);
+        put_rmi(m, 0, 0xc1, 8, 5, &x, 12, 1); // shr: zero, if the page is the tag's
+        exit_if(m, C_NE);
+    }
     if (o->acc & IR_ALIGN) {
-        struct opnd off = o_reg(x);
+        struct opnd off = o_reg(va);
         put_rmi(m, 0, 0xf6, 1, 0, &off, o->size - 1, 1);
         exit_if(m, C_NE);
     }
-    if (t0) put_rm(m, 0, 0x33, 8, x, &tag); // the address again
     m->m_index = NO_REG;
     if (va == H_PTR) {
         put_rm(m, 0, 0x03, 8, H_PTR, &addend);
