@@ -287,7 +287,7 @@ struct cpu {
     u64 code_base;    // RIP less the low 12 bits of the linear address: constant within a page
     u64 jump_context; // what valid entries of jump[] carry: context, or that of global pages (kernel code, CR4.PGE)
     u64 host_exit;    // address of the code that leaves translated code
-    u64 host_load;    // … of the code that loads the vector registers
+    u64 host_flags;   // … of the code that brings the flags, whatever their record, to the host's
 
     struct seg seg[S_COUNT];
     u64 gdt_base, idt_base;
@@ -345,6 +345,7 @@ struct cpu {
 
     struct fpu fpu;
     u8 host_x87[512] __attribute__((aligned(16))); // FXSAVE image on its way between fpu and the host's registers
+    u64 host_load, host_getfl;                     // addresses of code: loads the vector registers; gets EFLAGS
     u32 mxcsr, host_mxcsr;                         // host_mxcsr: what C runs with, set by the translator
     u64 k[8];                                      // opmask registers, for later
     union vec vec[32] __attribute__((aligned(64)));

@@ -156,9 +156,10 @@ struct host_entry {
     // Runs translated code at `code` until it exits; returns the record's index. flags: to be loaded into the host's
     // EFLAGS before (arithmetic flags only), ~0 if they do not matter.
     u32 (*enter)(struct cpu *c, const void *code, u32 flags);
-    const void *exit; // cpu.host_exit
-    const u8 *stub;   // where exit stubs lead
-    const void *load; // cpu.host_load
+    const void *exit;          // cpu.host_exit
+    const u8 *stub;            // where exit stubs lead
+    const void *load;          // cpu.host_load
+    const void *flags, *getfl; // cpu.host_flags, host_getfl
 };
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
 // Writes the exit stubs of records first … first + n - 1; stub 0 stands at rw and rx.

@@ -425,6 +425,8 @@ static void tcg_run(struct cpu *c)
     struct tcg *k = e->k;
     c->host_exit = (u64)(uintptr_t)k->host.exit;
     c->host_load = (u64)(uintptr_t)k->host.load;
+    c->host_flags = (u64)(uintptr_t)k->host.flags;
+    c->host_getfl = (u64)(uintptr_t)k->host.getfl;
     c->host_mxcsr = 0x1f80;
     e->link = NULL;
     if (unlikely((c->bus->generation & 0x7fffffff) > 0x7ff00000)) tb_new_age(k);

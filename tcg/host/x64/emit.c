@@ -880,14 +880,14 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.first_rec = out->nrec;
     for (m.i = 0; m.i < e->ir.n; m.i++) {
         m.op = &e->ir.op[m.i];
-        if (m.p > m.end - 256 || out->nrec > TB_REC_MAX - 24) return false;
+        if (m.p > m.end - 256 || out->nrec > TB_REC_MAX - 24 || m.nstub > TB_REC_MAX - 24) return false;
         m.left_insn = false;
         emit_op(&m);
         // Behind an instruction that C has executed they are loaded if anybody wants them.
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(&m, m.op, m.fl.host);
         if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
     }
-    if (m.p + m.ntaken * 180 > m.end) return false;
+    if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;
     emit_cold(&m);
     out->live = m.live;
     out->len = here(&m);

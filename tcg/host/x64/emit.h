@@ -48,8 +48,9 @@ struct flags_state {
     u16 host; // flags that the host's EFLAGS hold
 };
 struct stub {
-    u32 at;  // of a branch's rel32
-    u32 rec; // index into out->rec: by whose exit it leaves
+    u32 at;   // of a branch's rel32
+    u32 rec;  // index into out->rec: by whose exit it leaves
+    u32 back; // not 0: no exit, but a call of cpu.host_flags and on there
 };
 struct em {
     u8 *p, *start, *end;
@@ -130,14 +131,16 @@ void fl_set(struct em *m, unsigned op, unsigned dst, unsigned src, i64 imm);
 void fl_store_dst(struct em *m, unsigned reg); // cc_dst = host register (zero-extended already)
 void fl_store_src(struct em *m, unsigned reg);
 void fl_spill(struct em *m, const struct flags_state *f); // the whole record to memory; host flags stay
+void fl_to_memory(struct em *m);                          // the same, and that is where it is from now on
 bool fl_spilled(const struct flags_state *f);             // it is there already
 void fl_over(struct em *m, unsigned over); // CF (and OF) of the host go to cc_cf, cc_of; before: fl_over_begin
 void fl_over_begin(struct em *m, unsigned over);
-void fl_need(struct em *m, u16 mask); // the host's EFLAGS shall hold these, or the instruction leaves
-// The guest's flags into the host's EFLAGS, but for those that the record *s overrides and for AF after logic and
-// shifts; nothing is loaded if *s is plain CC_EFLAGS. False: the instruction left.
-bool fl_restore(struct em *m, struct flags_state *s);
+void fl_need(struct em *m, u16 mask); // the host's EFLAGS shall hold these; R11 is clobbered
 u16 cond_mask(unsigned cc);
+
+// ---- flags by routines beside the code (eflags.c)
+void put_flags_thunks(struct em *m, const u8 *rx, struct host_entry *h);
+void put_load_eflags(struct em *m); // the host's EFLAGS from a record CC_EFLAGS
 
 // ---- exits (exit.c)
 struct tb_rec *rec_new(struct em *m, unsigned kind);

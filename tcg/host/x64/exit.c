@@ -54,7 +54,7 @@ void exit_if(struct em *m, unsigned cc)
 {
     struct tb_rec *r = rec_new(m, REC_INSN);
     r->resume = RESUME_LATER;
-    m->stubs[m->nstub++] = (struct stub){put_jcc(m, cc), (u32)(r - m->out->rec)};
+    m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, cc), .rec = (u32)(r - m->out->rec)};
 }
 
 void exit_insn(struct em *m, bool resume)
@@ -155,12 +155,11 @@ void emit_prologue(struct em *m)
     struct tb_rec *r = rec_new(m, REC_BUDGET);
     r->target = offset_of(m, 0);
     put_rmi(m, 0, 0x83, 8, ALU_SUB, &left, m->t->n, 1);
-    m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_S), 0};
+    m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_S)};
     if (m->t->pa2 != ~(u64)0) { // the second page's translation, for which exec.c vouches (host_patch_guard)
         r->resume = (u16)here(m);
         put_guard(m, &m->stubs[m->nstub].at, &m->stubs[m->nstub + 1].at);
-        m->stubs[m->nstub++].rec = 0;
-        m->stubs[m->nstub++].rec = 0;
+        for (unsigned k = 0; k < 2; k++, m->nstub++) m->stubs[m->nstub].rec = m->stubs[m->nstub].back = 0;
     }
     vec_prologue(m);
     if (m->flat || m->code64) return;
@@ -170,7 +169,7 @@ void emit_prologue(struct em *m)
     put_load(m, 8, H_TMP, O_CPU(code_base));
     put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, offset_of(m, m->t->n) - 1);
     put_rm(m, 0, 0x3b, 4, H_TMP, &limit);
-    m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_A), 0};
+    m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_A)};
 }
 
 // ---- jumps
@@ -295,7 +294,18 @@ void emit_cold(struct em *m)
         put_link(m, o, r);
     }
     vec_cold(m);
-    for (u32 k = 0; k < m->nstub; k++) patch_to_exit(m, m->stubs[k].at, m->stubs[k].rec);
+    struct opnd flags = O_CPU(host_flags);
+    for (u32 k = 0; k < m->nstub; k++) {
+        const struct stub *s = &m->stubs[k];
+        if (!s->back) {
+            patch_to_exit(m, s->at, s->rec);
+            continue;
+        }
+        patch_here(m, s->at);
+        put_rm(m, 0, 0xff, 4, 2, &flags);
+        u32 at = put_jmp(m);
+        st32(m->start + at, s->back - (at + 4));
+    }
 }
 
 // ---- indirect jumps

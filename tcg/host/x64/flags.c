@@ -242,18 +242,6 @@ void fl_over(struct em *m, unsigned over)
 // ---- flags computed again
 
 // An operation on the record's two parts that leaves the host's EFLAGS as the original did, but for overridden flags.
-// The host's EFLAGS from the guest's, AF too. Nothing but R11 is clobbered.
-static void load_eflags(struct em *m)
-{
-    put_load(m, 4, H_TMP, O_CPU(eflags));
-    put_rr(m, 0x87, 8, H_TMP, H_RAX);
-    static const u8 code[] = {0x80, 0xe4, 0x08,  // and ah, 8: OF
-                              0x80, 0xc4, 0x78,  // add ah, 78h: overflows from 8 on
-                              0x88, 0xc4, 0x9e}; // mov ah, al; sahf
-    for (unsigned k = 0; k < sizeof code; k++) put8(m, code[k]);
-    put_rr(m, 0x8b, 8, H_RAX, H_TMP);
-}
-
 static bool recompute_parts(struct em *m, u16 mask)
 {
     struct flags_state *f = &m->fl;
@@ -271,7 +259,7 @@ static bool recompute_parts(struct em *m, u16 mask)
     struct opnd s = f->src == CC_SRC_IMM ? o_imm(f->imm) : part(m, f->src, false);
     bool simple = op == CC_CMP || op == CC_AND;
     if (op == CC_EFLAGS) {
-        load_eflags(m);
+        put_load_eflags(m);
         f->host = FL_ARITH;
         return true;
     }
@@ -353,85 +341,37 @@ static u32 guess_record(struct em *m, struct flags_state *guess)
     return put_jcc(m, C_NE);
 }
 
-static void guess_failed(struct em *m, u32 branch)
+// All six flags of whatever record is in memory.
+static void call_flags(struct em *m)
 {
-    struct tb_rec *r = rec_new(m, REC_INSN);
-    r->resume = 0xffff;
-    m->stubs[m->nstub++] = (struct stub){branch, (u32)(r - m->out->rec)};
+    struct opnd to = O_CPU(host_flags);
+    put_rm(m, 0, 0xff, 4, 2, &to);
+    m->fl.host = FL_ARITH;
 }
 
-// A guess that holds for comparisons and subtractions of one size.
-static bool guess_sub(struct em *m, struct flags_state *s)
+void fl_to_memory(struct em *m)
 {
-    u32 op = m->e->c->cc_op;
-    if ((op & ~3u) != CC_SUB) return false;
-    unsigned size = 1u << (op & 3);
-    struct opnd at = O_CPU(cc_op), src = O_CPU(cc_src), t = o_reg(H_TMP);
-    put_load(m, size, H_TMP, O_CPU(cc_dst));
-    put_alu(m, ALU_CMP, 4, at, o_imm(CC_CMP | (op & 3)));
-    u32 compared = put_jcc(m, C_E);
-    put_alu(m, ALU_CMP, 4, at, o_imm(op));
-    u32 other = put_jcc(m, C_NE);
-    put_alu(m, ALU_ADD, size, t, src);
-    patch_here(m, compared);
-    put_alu(m, ALU_CMP, size, t, src);
-    *s = (struct flags_state){.op = (u16)op};
-    m->fl.host = 0;
-    guess_failed(m, other);
-    return true;
-}
-
-bool fl_restore(struct em *m, struct flags_state *s)
-{
-    struct flags_state was = m->fl;
-    u8 *p = m->p;
-    u32 branch = 0;
-    if (!was.known && guess_sub(m, s)) return true;
-    if (was.known)
-        *s = was;
-    else
-        branch = guess_record(m, s);
-    unsigned kind = s->op & 0xfc;
-    u16 mask = FL_ZF | FL_SF | FL_PF;
-    if (!(s->op & CC_OVER_CF)) mask |= FL_CF;
-    if (!(s->op & CC_OVER_OF)) mask |= FL_OF;
-    m->fl = *s;
-    bool ok = (kind == CC_EFLAGS && !(s->op & CC_OVER)) || recompute_parts(m, mask);
-    m->fl = was;
-    m->fl.host = 0;
-    if (ok) {
-        if (!was.known) guess_failed(m, branch);
-        return true;
-    }
-    m->p = p;
-    exit_insn(m, true);
-    return false;
+    struct flags_state *f = &m->fl;
+    fl_spill(m, f);
+    f->dst = f->src = CC_IN_MEMORY;
+    f->op_stored = true;
 }
 
 void fl_need(struct em *m, u16 mask)
 {
-    struct flags_state *f = &m->fl;
+    struct flags_state *f = &m->fl, was = *f;
     if (!(mask & ~f->host)) return;
-    if (!f->known) {
-        struct flags_state guess, was = *f;
-        u8 *p = m->p;
-        u32 branch = guess_record(m, &guess);
-        *f = guess;
-        bool ok = recompute(m, mask) && !(mask & ~f->host);
-        was.host = f->host;
-        *f = was;
-        if (ok) {
-            f->host = was.host;
-            guess_failed(m, branch);
-            return;
-        }
+    u8 *p = m->p;
+    u32 branch = 0;
+    if (!f->known) branch = guess_record(m, f);
+    bool ok = recompute(m, mask) && !(mask & ~f->host);
+    was.host = f->host;
+    *f = was;
+    if (!ok) {
         m->p = p;
-        f->host = 0;
-        exit_insn(m, true);
-        f->host = mask; // what follows is never reached by this way
-        return;
+        fl_to_memory(m);
+        call_flags(m);
+    } else if (branch) {
+        m->stubs[m->nstub++] = (struct stub){.at = branch, .back = here(m)};
     }
-    if (recompute(m, mask) && !(mask & ~f->host)) return;
-    exit_insn(m, true);
-    f->host = mask;
 }

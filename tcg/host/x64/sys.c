@@ -2,38 +2,12 @@
 // EFLAGS as a whole, and fields of struct cpu.
 #include "tcg/host/x64/emit.h"
 
-// T0 = EFLAGS. What the record has by rule (AF of logic and shifts) or overrides is put in behind LAHF.
+// T0 = EFLAGS
 void emit_getfl(struct em *m)
 {
-    struct flags_state s;
-    struct opnd eflags = O_CPU(eflags), t = o_reg(H_TMP), a = o_reg(H_RAX);
-    if (!fl_restore(m, &s)) return;
-    unsigned kind = s.op & 0xfc;
-    if (kind == CC_EFLAGS && !(s.op & CC_OVER)) {
-        put_load(m, 4, H_T0, eflags);
-        return;
-    }
-    put_rm(m, 0, 0x0f90 | C_O, 1, 0, &t);
-    put_rr(m, 0x8b, 8, H_T0, H_RAX);
-    static const u8 lahf[] = {0x9f, 0x0f, 0xb6, 0xc4}; // and movzx eax, ah
-    for (unsigned k = 0; k < sizeof lahf; k++) put8(m, lahf[k]);
-    u32 clear = 0, set = 0;
-    if (kind == CC_LOGIC || kind == CC_AND) clear |= FL_AF;
-    if (kind == CC_SHX) set |= FL_AF;
-    if (s.op & CC_OVER_CF) clear |= FL_CF;
-    if (clear) put_alu(m, ALU_AND, 4, a, o_imm(~(i64)clear));
-    if (set) put_alu(m, ALU_OR, 4, a, o_imm(set));
-    put_load(m, 1, H_TMP, s.op & CC_OVER_OF ? O_CPU(cc_of) : t);
-    put_rmi(m, 0, 0xc1, 4, 4, &t, 11, 1);
-    put_alu(m, ALU_OR, 4, a, t);
-    if (s.op & CC_OVER_CF) {
-        put_load(m, 1, H_TMP, O_CPU(cc_cf));
-        put_alu(m, ALU_OR, 4, a, t);
-    }
-    put_load(m, 4, H_TMP, eflags);
-    put_alu(m, ALU_AND, 4, t, o_imm(~(i64)FL_ARITH));
-    put_alu(m, ALU_OR, 4, a, t);
-    put_rr(m, 0x87, 8, H_RAX, H_T0);
+    struct opnd to = O_CPU(host_getfl);
+    fl_to_memory(m);
+    put_rm(m, 0, 0xff, 4, 2, &to);
 }
 
 // attn: IF may become set, TF and RF of the old flags show there too.

@@ -123,5 +123,6 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
     while (here(&m) & 15) put8(&m, 0xcc);
     h->load = rx + here(&m);
     put_load_xmm(&m);
+    put_flags_thunks(&m, rx, h);
     return here(&m);
 }

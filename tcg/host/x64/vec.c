@@ -41,7 +41,7 @@ void vec_prologue(struct em *m)
     if (m->live & CPU_HOST_X87) {
         struct tb_rec *r = rec_new(m, REC_X87);
         put_rmi(m, 0, 0xf6, 1, 0, &live, CPU_HOST_X87, 1);
-        m->stubs[m->nstub++] = (struct stub){put_jcc(m, C_E), (u32)(r - m->out->rec)};
+        m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_E), .rec = (u32)(r - m->out->rec)};
         r->resume = (u16)here(m);
     }
     if (m->live & CPU_HOST_XMM) {
