@@ -92,7 +92,7 @@ bench: all
 	tests/bench/run --build=$(BUILD)
 	tests/bench/tcg --build=$(BUILD)
 demo: deps
-	$(MAKE) all
+	@$(MAKE) --no-print-directory all
 	tests/guests/demo --build=$(BUILD)
 # Debian packages that are missing here; needs root (or sudo) only if there are any.
 deps:
