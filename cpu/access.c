@@ -53,6 +53,14 @@ static bool watched(const struct cpu *c)
 
 static u64 next_lin(struct cpu *c, u64 lin) { return cpu_code64(c) ? lin : (u32)lin; }
 
+// An access that crosses pages does not pass tlb_fill().
+static void tell_both(struct cpu *c, u64 pa, u64 pb, int acc)
+{
+    if (likely(c->witness == NULL)) return;
+    c->witness(c, pa, acc);
+    c->witness(c, pb, acc);
+}
+
 u64 access_lin_load_slow(struct cpu *c, u64 lin, unsigned size, bool system)
 {
     u64 v, pa, pb = 0;
@@ -64,6 +72,7 @@ u64 access_lin_load_slow(struct cpu *c, u64 lin, unsigned size, bool system)
     } else {
         pa = mmu_translate(c, lin, ACC_READ, system);
         pb = mmu_translate(c, next_lin(c, lin + room), ACC_READ, system);
+        tell_both(c, pa, pb, ACC_READ);
         v = 0;
         for (unsigned i = 0; i < size; i++) v |= bus_load(c->bus, i < room ? pa + i : pb + (i - room), 1) << 8 * i;
     }
@@ -88,6 +97,7 @@ void access_lin_store_slow(struct cpu *c, u64 lin, u64 v, unsigned size, bool sy
         u64 pb;
         pa = mmu_translate(c, lin, ACC_WRITE, system);
         pb = mmu_translate(c, next_lin(c, lin + room), ACC_WRITE, system);
+        tell_both(c, pa, pb, ACC_WRITE);
         if (watched(c)) hook_data(c, lin, pa, pb, v & size_mask(size), size, true, system);
         for (unsigned i = 0; i < size; i++)
             bus_store(c->bus, i < room ? pa + i : pb + (i - room), v >> 8 * i & 0xff, 1);

@@ -6,7 +6,7 @@
 #include "cpu/cpu.h"
 #include "mem/base/bits.h"
 
-enum { ACC_READ = 0, ACC_WRITE = 1, ACC_EXEC = 2 };
+enum { ACC_READ = 0, ACC_WRITE = 1, ACC_EXEC = 2, WITNESS_WALK = 3 /* cpu.witness only */ };
 
 u64 access_load_slow(struct cpu *c, unsigned seg, u64 ea, unsigned size);
 void access_store_slow(struct cpu *c, unsigned seg, u64 ea, u64 v, unsigned size);

@@ -161,6 +161,7 @@ enum {
     TLBSET_KERNEL,
     TLBSET_KERNEL_NOUSER,
     TLBSET_NONE /* always empty: #AC, data breakpoints */,
+    TLBSET_REFERENCE /* instead of any of the others while cpu.witness is set, see tlb_reference() */,
     TLBSET_COUNT
 };
 struct tlb_set {
@@ -333,8 +334,9 @@ struct cpu {
     void *engine_data;
     const struct cpu_hooks *hooks; // of a debugger (hook.h), NULL while there is none
     struct cpu_trail *trail;       // last events (hook.h)
-    void (*refuse)(
-        struct cpu *c); // tlb_fill() met what is not plain memory; NULL but for lockstep, which must not go on
+    // Lockstep's ear (tcg/tb/check.c): told, before it happens, of each access that the first-level TLB does not know:
+    // ACC_*, or WITNESS_WALK for the A and D bits of a paging entry. May longjmp to fault. NULL: nobody listens.
+    void (*witness)(struct cpu *c, u64 pa, int acc);
     u64 icount_stop;    // a debugger wants to know when this many instructions have retired, ~0 = no
     u32 attn_hold;      // bits of attn that are left pending while a debugger steps
     struct tlb2 *tlb2;  // second level, cpu/tlb.c

@@ -120,7 +120,10 @@ static void set_ad(struct walk *k, bool dirty)
 {
     for (unsigned i = 0; i < k->n; i++) {
         u64 want = k->pte[i] | PTE_A | (dirty && i == k->n - 1 ? PTE_D : 0);
-        if (want != k->pte[i]) bus_store(k->c->bus, k->at[i], want, k->size);
+        if (want != k->pte[i]) {
+            if (unlikely(k->c->witness != NULL)) k->c->witness(k->c, k->at[i], WITNESS_WALK);
+            bus_store(k->c->bus, k->at[i], want, k->size);
+        }
         k->pte[i] = want;
     }
 }

@@ -38,6 +38,10 @@ void tlb_switch(struct cpu *c);             // CR3 changed, or A20, with everyth
 void tlb_flush_pcid(struct cpu *c, u16 pcid);
 void tlb_flush_page(struct cpu *c, u64 lin); // INVLPG: any size, global too
 void tlb_protect(struct cpu *c, u64 pa);     // drop write entries of a physical page (~0: all)
+// Lockstep: puts TLBSET_REFERENCE in the place of the tables chosen, emptied if it stood for others before.
+void tlb_reference(struct cpu *c);
+// Drops its write entries: the next write to each page is told to cpu.witness again.
+void tlb_reference_writes(struct cpu *c);
 // Fills the first level for (lin, acc) and returns the host pointer of the byte, or NULL (MMIO, marked page, crossing)
 // with *pa set; raises on fault.
 void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa);

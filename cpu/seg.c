@@ -167,6 +167,7 @@ void cpu_update_mode(struct cpu *c)
     if (is64 || mode_flat(c)) c->mode |= MODE_FLAT;
     c->tlb = tlb_choose(c);
     c->mode |= (u32)(c->tlb - c->tlbs) << MODE_TLB_SHIFT;
+    if (unlikely(c->witness != NULL)) tlb_reference(c);
     if (!(c->cr0 & (CR0_EM | CR0_TS))) {
         if (cpu_x87_quiet(c)) c->mode |= MODE_X87;
         if ((c->cr4 & CR4_OSFXSR) && (c->mxcsr & 0x1f80) == 0x1f80) c->mode |= MODE_SSE;

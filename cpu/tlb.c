@@ -39,6 +39,8 @@ struct tlb2 {
     u32 space[PCIDS], last_space;
     struct walk_cache walks;
     bool l1_global[TLBSET_COUNT * 2 * TLB_SIZE]; // slots that hold a global page
+    struct filled reference[2];                  // slots of TLBSET_REFERENCE, of reads and of writes
+    u32 stands_for;                              // the set in whose place it was last
 };
 #define ITLB_GLOBAL 1
 
@@ -202,6 +204,31 @@ void tlb_protect(struct cpu *c, u64 pa)
     }
 }
 
+static void empty_reference(struct cpu *c, unsigned write)
+{
+    struct filled *f = &c->tlb2->reference[write];
+    u32 first = TLBSET_REFERENCE * 2 * TLB_SIZE + write * TLB_SIZE;
+    for (u32 i = 0, n = listed(f, TLB_SIZE); i < n; i++) {
+        u32 k = f->n > FILLED ? first + i : f->k[i];
+        l1_entry(c, k)->tag = tlb_none(k);
+    }
+    f->n = 0;
+}
+
+void tlb_reference_writes(struct cpu *c) { empty_reference(c, 1); }
+
+void tlb_reference(struct cpu *c)
+{
+    u32 set = (u32)(c->tlb - c->tlbs);
+    if (set >= TLBSET_NONE) return;
+    if (c->tlb2->stands_for != set) {
+        empty_reference(c, 0);
+        empty_reference(c, 1);
+        c->tlb2->stands_for = set;
+    }
+    c->tlb = &c->tlbs[TLBSET_REFERENCE];
+}
+
 static struct entry *lookup(struct cpu *c, u64 lin, bool *large)
 {
     struct tlb2 *t = c->tlb2;
@@ -274,10 +301,9 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
 {
     *pa = mmu_translate(c, lin, acc, system);
     struct phys_page g = phys_page(c->bus, *pa, acc == ACC_WRITE);
-    if (!g.host || !g.direct) {
-        if (unlikely(c->refuse != NULL)) c->refuse(c);
-        return NULL;
-    }
+    bool plain = g.host && g.direct;
+    if (unlikely(c->witness != NULL) && (acc == ACC_WRITE || !plain)) c->witness(c, *pa, acc);
+    if (!plain) return NULL;
     void *host = g.host + (*pa & 0xfff);
     if (system || c->tlb == &c->tlbs[TLBSET_NONE]) return host;
     if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;
@@ -286,6 +312,7 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     u32 k = (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
     if (e->tag == tlb_none(k) || t->l1_global[k] != t->global) list_slot(t->global ? &t->globals : &t->local, k);
     t->l1_global[k] = t->global;
+    if (unlikely(c->witness != NULL)) list_slot(acc == ACC_WRITE ? &t->reference[1] : &t->reference[0], k);
     e->tag = lin & PAGE_MASK;
     e->addend = (u64)(uintptr_t)host - lin;
     return host;
