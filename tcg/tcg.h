@@ -97,10 +97,9 @@ struct tb {
     u32 code;     // offset in the code memory, 0: not translated
     u16 code_len; // hot and cold part
     u16 nrec;
-    u32 rec;      // index of the first record
-    u32 runs;     // executions while cold
-    u64 calls;    // with tcg_config.check: instructions that are the interpreter's
-    bool go_dead; // … and its indirect jump does not keep the flags
+    u32 rec;     // index of the first record
+    u32 runs;    // executions while cold
+    u64 outside; // with tcg_config.check: instructions that the reference does not execute; CHECK_WIDE
     bool dead, global;
     u8 live; // CPU_HOST_* it uses
     u8 fails;

@@ -5,7 +5,7 @@
 #include "cpu/mmu.h"
 #include "mem/base/bits.h"
 #include "mem/base/buf.h"
-#include "tcg/tb/tb.h"
+#include "tcg/tb/check.h"
 
 u64 tb_linear(const struct cpu *c, u64 rip) { return cpu_code64(c) ? rip : (u32)(c->seg[S_CS].base + rip); }
 
@@ -71,6 +71,7 @@ struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa, u32 marks)
     k->st.built_insns += t->n;
     k->st.built_bytes += t->bytes;
     if (log_on(&k->bus->log, LOG_INASM)) tb_log_guest(k, t, rip);
+    if (k->cfg.check) check_note(c, t);
     return tb_insert(k, t) ? t : NULL;
 }
 
@@ -86,17 +87,6 @@ static bool ir_logged(const struct tcg *k, u64 rip)
 {
     const struct log *l = &k->bus->log;
     return (log_on(l, LOG_OP) || log_on(l, LOG_OPOPT)) && log_in_range(l, rip);
-}
-
-// For lockstep: what of the block is not translated code's.
-static void note_calls(const struct compile_env *e, struct tb *t)
-{
-    t->calls = 0;
-    t->go_dead = false;
-    for (u32 i = 0; i < e->ir.n; i++) {
-        if (e->ir.op[i].op == IR_CALL) t->calls |= 1ull << e->ir.op[i].insn;
-        if (e->ir.op[i].op == IR_GO) t->go_dead = e->ir.op[i].acc & IR_DEADFLAGS;
-    }
 }
 
 bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
@@ -131,7 +121,6 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
         shorten(t);
         text.len = 0;
     }
-    if (k->cfg.check) note_calls(e, t);
     t->code = k->code_used;
     t->code_len = (u16)out.len;
     t->rec = k->rec_used;

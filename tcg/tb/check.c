@@ -1,333 +1,484 @@
 // SPDX-License-Identifier: MIT
-// Lockstep (-accel check): whatever translated code is about to do, from the start of a block or from where C gives
-// control back to it, the reference does first, instruction by instruction, on the same state; its stores are undone;
-// then the translated code runs, and registers, flags, instruction count and memory must be what the reference had at
-// the point where it left.
+// Lockstep (-accel check), by windows of some thousand instructions. The reference goes first, block by block, and all
+// that it did is taken back; then translated code covers the same instructions as it always does: linked, through the
+// jump cache, with its own TLBs and exits to C. Where the reference stopped, registers, flags, system state and memory
+// must be the same, and the same number of instructions must have been executed.
 //
-// The reference works with empty TLBs, so that every access passes cpu/access.c, whose hooks tell of each store before
-// it happens. It stops before what translated code leaves to C anyway: instructions that are a CALL, devices, pages
-// with code marks, faults. So nothing with an effect outside of memory happens twice. Blocks are neither linked nor
-// entered through the jump cache: its entries lead back here.
+// A window ends where something has an effect that cannot be taken back, or that comes from outside: port and MMIO
+// accesses, stores to code, control registers, the clock, HLT, a fault, an interrupt. Translated code leaves for C
+// there, so states can be compared just before, and what follows happens once. The reference hears of its stores
+// through cpu.witness, page by page (cpu/mmu.h: tlb_reference()), and A and D bits count as stores.
 #include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cpu/access.h"
 #include "cpu/flags.h"
 #include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "mem/base/bits.h"
 #include "mem/base/buf.h"
 #include "mem/base/err.h"
-#include "tcg/tb/tb.h"
+#include "tcg/tb/check.h"
 
-enum { STORES = 256, STORE_MOST = 64, PAGES = 16, LAST = 32 };
-typedef unsigned long long ull;
+struct check *check_new(struct tcg *g)
+{
+    struct check *k = xalloc(sizeof *k);
+    k->g = g;
+    k->at = ~(u64)0;
+    return k;
+}
 
-struct vectors {
-    struct fpu fpu;
-    u32 mxcsr;
-    union vec vec[16];
-};
-struct store {
-    u8 *host;
-    u32 size;
-    u8 before[STORE_MOST], after[STORE_MOST];
-};
-struct point { // between two instructions of the reference
-    u64 gpr[R_COUNT];
-    u32 flags, nstores, mode;
-    u16 sel[S_GS + 1], attr[S_GS + 1];
-    u8 cpl, set;
-};
-struct check {
-    u8 cpu[offsetof(struct cpu, fpu)]; // the state's first part before the run
-    struct vectors before;
-    struct point at[TB_MAX + 1];
-    struct vectors vectors[TB_MAX + 1];
-    u32 n;     // instructions that the reference executed: at[0 … n] are valid
-    bool wide; // vectors count
-    struct store store[STORES];
-    u32 nstores;
-    struct {
-        u8 *host, bytes[PAGE_SIZE]; // as before the run
-    } page[PAGES];
-    u32 npages;
-    jmp_buf out;
-    struct cpu_hooks hooks;
-    const struct tb *t;
-    unsigned first; // instruction of t that the run began with
-    struct {
-        u64 icount, rip, pa;
-    } last[LAST];
-    u32 nlast;
-    u64 runs, insns;
-    const char *why; // the reference stopped
-    int exc;         // … for this fault, -1 none
-    u64 cr2;
-};
+// ---- what the reference may execute
 
-struct check *check_new(void) { return xalloc(sizeof(struct check)); }
+// Whether the reference must stop before the operation. All else lives in the processor's registers and in memory. What
+// translated code does in place must not be here.
+static bool outside(const struct cpu *c, const struct insn *i)
+{
+    u32 attr = insn_rows[i->op].attr;
+    if (attr & A_IO) return true;
+    if (attr & A_FPU) return !(c->mode & MODE_X87); // FERR#
+    switch (i->op) {
+    case OP_NONE:
+    case OP_INT3:
+    case OP_INT_Ib:
+    case OP_INTO:
+    case OP_INT1:
+    case OP_UD0_GvEv:
+    case OP_UD1_GvEv:
+    case OP_UD2:
+    case OP_MONITOR: return true;
+    case OP_POP_ES:
+    case OP_POP_SS:
+    case OP_POP_DS:
+    case OP_POP_FS:
+    case OP_POP_GS:
+    case OP_MOV_SwEw:
+    case OP_LES_GzMp:
+    case OP_LDS_GzMp:
+    case OP_LSS_GvMp:
+    case OP_LFS_GvMp:
+    case OP_LGS_GvMp:
+    case OP_PAUSE:
+    case OP_POPF:
+    case OP_IRET:
+    case OP_CLI:
+    case OP_STI:
+    case OP_JMP_Ap:
+    case OP_JMP_Mp:
+    case OP_CALL_Mp:
+    case OP_CLAC:
+    case OP_STAC:
+    case OP_SWAPGS:
+    case OP_SYSCALL:
+    case OP_SYSRET:
+    case OP_SYSENTER:
+    case OP_SYSEXIT:
+    case OP_CPUID:
+    case OP_WRFSBASE_Ry:
+    case OP_WRGSBASE_Ry: return false;
+    case OP_MOV_RdCd: return i->reg == 8; // the local APIC's
+    default: return attr & A_SYS;
+    }
+}
+
+// What may have changed something before it meets an obstacle: instructions that go in steps, and by a store that
+// cannot fault any more, so that only lockstep could mind, all but the simplest.
+static bool half_done(const struct insn *i, bool store)
+{
+    switch (i->op) {
+    case OP_MOV_EbGb:
+    case OP_MOV_EvGv:
+    case OP_MOV_EbIb:
+    case OP_MOV_EvIz: return false;
+    default: return store || (insn_rows[i->op].attr & (A_SYS | A_END | A_STR));
+    }
+}
 
 // ---- the reference
 
-static void stop_reference(struct cpu *c)
+NORETURN static void stop_reference(struct cpu *c, struct check *k, enum check_end why)
 {
+    k->why = why;
     c->exc = -1;
-    longjmp(*c->fault, 1);
+    longjmp(k->out, 2);
 }
 
-static void keep_page(struct cpu *c, struct check *k, u8 *host)
+static void keep_page(struct cpu *c, struct check *k, u64 pa, u8 *host)
 {
-    host = (u8 *)((uintptr_t)host & ~(uintptr_t)(PAGE_SIZE - 1));
-    for (u32 i = 0; i < k->npages; i++)
+    for (u32 i = k->npages; i-- > 0;)
         if (k->page[i].host == host) return;
-    if (k->npages == PAGES) stop_reference(c);
-    k->page[k->npages].host = host;
-    memcpy(k->page[k->npages++].bytes, host, PAGE_SIZE);
+    if (k->npages == CHECK_PAGES) stop_reference(c, k, END_FULL);
+    struct check_page *p = &k->page[k->npages++];
+    p->host = host;
+    p->pa = pa & PAGE_MASK;
+    memcpy(p->before, host, PAGE_SIZE);
 }
 
-static void keep(struct cpu *c, struct check *k, u64 pa, u32 size)
+// Stores of up to 512 bytes.
+static bool near_code(struct cpu *c, u64 pa)
 {
-    struct phys_page g = phys_page(c->bus, pa, true);
-    if (!g.host || !g.direct || size > STORE_MOST || k->nstores == STORES) stop_reference(c);
-    struct store *s = &k->store[k->nstores];
-    s->host = g.host + (pa & 0xfff);
-    s->size = size;
-    keep_page(c, k, s->host);
-    memcpy(s->before, s->host, size);
-    k->nstores++;
+    return phys_has_code(c->bus, pa, min_u64(512, PAGE_SIZE - (pa & 0xfff)));
 }
 
-static void on_access(struct cpu *c, const struct hook_access *a)
+static void witness(struct cpu *c, u64 pa, int acc)
 {
-    struct check *k = c->hooks->owner;
-    if (!a->write) return;
-    u32 room = (u32)(PAGE_SIZE - (a->pa & 0xfff));
-    keep(c, k, a->pa, a->size < room ? a->size : room);
-    if (a->size > room) keep(c, k, a->pa2, a->size - room);
+    struct check *k = tcg_check(c);
+    k->store = acc == ACC_WRITE;
+    struct phys_page g = phys_page(c->bus, pa, acc != ACC_READ);
+    if (acc == ACC_READ) {
+        if (!g.host || !g.direct) stop_reference(c, k, END_DEVICE);
+        return;
+    }
+    if (!g.host || g.ram->rom) stop_reference(c, k, END_DEVICE);
+    if (!g.direct && near_code(c, pa)) stop_reference(c, k, END_CODE);
+    keep_page(c, k, pa, g.host);
+    if (acc == WITNESS_WALK) k->walked = true;
 }
 
-static void save_vectors(struct vectors *v, const struct cpu *c)
+static void take(struct check_state *s, const struct cpu *c)
 {
-    v->fpu = c->fpu;
-    v->mxcsr = c->mxcsr;
-    memcpy(v->vec, c->vec, sizeof v->vec);
+    memcpy(s->cpu, c, sizeof s->cpu);
+    s->flags = (c->eflags & ~(u32)FL_ARITH) | (flags_arith(c) & FL_ARITH);
+    s->fpu = c->fpu;
+    s->mxcsr = c->mxcsr;
+    memcpy(s->vec, c->vec, sizeof s->vec);
 }
 
-static void load_vectors(struct cpu *c, const struct vectors *v)
+static void give(struct cpu *c, const struct check_state *s)
 {
-    c->fpu = v->fpu;
-    c->mxcsr = v->mxcsr;
-    memcpy(c->vec, v->vec, sizeof v->vec);
+    u32 leave = c->attn & ATTN_EXIT; // may come from a signal at any time
+    memcpy(c, s->cpu, sizeof s->cpu);
+    c->attn |= leave;
+    c->fpu = s->fpu;
+    c->mxcsr = s->mxcsr;
+    memcpy(c->vec, s->vec, sizeof s->vec);
 }
 
-static void save_system(struct point *p, const struct cpu *c)
+static bool asks(const struct cpu *c) { return c->attn & cpu_attn_mask(c) & ~(u32)(ATTN_EXIT | ATTN_SHADOW); }
+
+// After an instruction that left something in attn; false: the window ends.
+static bool attend(struct cpu *c, struct check *k, const struct insn *i, u32 attn)
 {
-    p->mode = c->mode;
-    p->cpl = c->cpl;
-    p->set = (c->mode & MODE_TLB) >> MODE_TLB_SHIFT;
-    for (unsigned s = 0; s <= S_GS; s++) p->sel[s] = c->seg[s].sel, p->attr[s] = c->seg[s].attr;
+    if (c->rep_pending) return k->why = END_STEPS, k->half = true, false;
+    // A shadow with nothing pending cannot be seen; a CPU that spins gives up its turn when the window is over.
+    c->attn &= ~(u32)ATTN_SHADOW;
+    if (i->op == OP_PAUSE) c->attn = (c->attn & ~(u32)ATTN_EXIT) | (attn & ATTN_EXIT);
+    if (!asks(c)) return true;
+    k->why = END_ATTENTION;
+    k->n++;
+    k->i++;
+    return false;
 }
 
-static void save_point(struct cpu *c, struct check *k)
+// Executes t from its instruction `i` on; false: the window ends, for k->why.
+static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsigned i)
 {
-    struct point *p = &k->at[k->n];
-    save_system(p, c);
-    for (u32 i = k->n ? p[-1].nstores : 0; i < k->nstores; i++)
-        memcpy(k->store[i].after, k->store[i].host, k->store[i].size);
-    memcpy(p->gpr, c->gpr, sizeof p->gpr);
-    p->flags = (c->eflags & ~(u32)FL_ARITH) | (flags_arith(c) & FL_ARITH);
-    p->nstores = k->nstores;
-    if (k->wide) save_vectors(&k->vectors[k->n], c);
-}
-
-static void run_reference(struct cpu *c, struct check *k)
-{
-    struct insn slot[2] = {0};
-    slot[1].exec = interp_stop;
-    for (unsigned i = k->first; i < k->t->n; i++) {
-        if (k->t->calls >> i & 1) {
-            k->why = "the interpreter executes the instruction anyway";
-            return;
-        }
+    struct insn slot[2] = {[1] = {.exec = interp_stop}};
+    u64 rip = c->gpr[R_RIP], stop = t->outside >> i;
+    if (k->most - k->n < TB_MAX) stop |= (u64)1 << (k->most - k->n);
+    for (; i < t->n; i++, stop >>= 1) {
+        k->i = i;
+        if (unlikely(stop & 1)) return k->why = k->n == k->most ? END_EXACT : END_OUTSIDE, false;
+        u64 next = rip + t->insn[i].len;
         u32 attn = c->attn;
-        u64 next = c->gpr[R_RIP] + k->t->insn[i].len;
-        slot[0] = k->t->insn[i];
+        slot[0] = t->insn[i];
         c->gpr[R_RIP] = next;
         c->cur = slot;
         slot[0].exec(c, slot);
-        c->cur = NULL;
-        if (slot[0].op == OP_STI) c->attn &= ~(u32)ATTN_SHADOW | attn; // translated code needs none: front/sys.c
-        if (((c->attn ^ attn) & ~(u32)ATTN_EXIT) || c->rep_pending) {  // it did more than translated code can
-            k->why = "something asks for attention";
+        if (unlikely(t->outside & CHECK_WIDE)) cpu_fcw_mode(c);
+        if (unlikely(c->attn) && !attend(c, k, &t->insn[i], attn)) return false;
+        k->n++;
+        if (c->gpr[R_RIP] != next) break;
+        rip = next;
+    }
+    k->i = 0;
+    return true;
+}
+
+void check_note(const struct cpu *c, struct tb *t)
+{
+    for (unsigned i = 0; i < t->n; i++) {
+        if (outside(c, &t->insn[i])) t->outside |= (u64)1 << i;
+        if (insn_rows[t->insn[i].op].attr & (A_FPU | A_MMX | A_SSE)) t->outside |= CHECK_WIDE;
+    }
+}
+
+// The block at RIP as the dispatcher would find it; NULL: there is none that may be executed.
+static const struct tb *block_at(struct cpu *c, struct check *k)
+{
+    u64 rip = c->gpr[R_RIP];
+    if (unlikely(rip >> 32 && !cpu_code64(c))) return NULL;
+    u64 lin = tb_linear(c, rip), pa = tlb_fetch(c, lin, NULL);
+    u32 marks = k->hooks ? hook_key(k->hooks, lin, pa) : 0;
+    if (unlikely(marks) && hook_marked(k->hooks, lin, pa)) return NULL;
+    const struct tb *t = tb_find(k->g, pa, c->mode | marks);
+    if (!t) t = tb_build(c, k->g, rip, pa, marks);
+    if (!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit)) return NULL;
+    if (t->pa2 != ~(u64)0 && tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) return NULL;
+    return t;
+}
+
+static void run_reference(struct cpu *c, struct check *k, const struct tb *t, unsigned first)
+{
+    for (;; first = 0, t = NULL) {
+        k->i = first;
+        k->t = t;
+        k->rip = c->gpr[R_RIP];
+        if (!t) k->t = t = block_at(c, k);
+        k->why = t ? END_FULL : END_OUTSIDE;
+        if (!t || k->n >= CHECK_WINDOW) {
+            k->t = NULL;
             return;
         }
-        k->n++;
-        save_point(c, k);
-        if (c->gpr[R_RIP] != next) break;
+        k->bound[k->nbounds++] = (struct check_bound){k->n, k->rip, t->pa, t->key};
+        k->first = first;
+        if (!run_block(c, k, t, first)) return;
     }
-    k->why = "the block ends";
 }
 
-void check_reference(struct cpu *c, struct check *k, const struct tb *t, unsigned first)
+// Takes everything back.
+static void undo(struct cpu *c, struct check *k)
 {
-    u64 rip = c->code_base + (t->pa & 0xfff);
-    for (unsigned i = 0; i < first; i++) rip += t->insn[i].len;
-    c->gpr[R_RIP] = rip;
-    k->t = t;
-    k->first = first;
-    k->n = k->nstores = k->npages = 0;
-    k->wide = false;
-    for (unsigned i = first; i < t->n; i++)
-        if (insn_rows[t->insn[i].op].attr & (A_FPU | A_MMX | A_SSE)) k->wide = true;
-    k->last[k->nlast % LAST].icount = c->icount;
-    k->last[k->nlast % LAST].rip = rip;
-    k->last[k->nlast++ % LAST].pa = t->pa;
-    memcpy(k->cpu, c, sizeof k->cpu);
-    if (k->wide) save_vectors(&k->before, c);
-    save_point(c, k);
-    k->hooks = (struct cpu_hooks){.owner = k, .watch_all = true, .data = on_access};
-    c->hooks = &k->hooks;
-    c->refuse = stop_reference;
-    c->tlb = &c->tlbs[TLBSET_NONE];
+    for (u32 i = 0; i < k->npages; i++) {
+        memcpy(k->page[i].after, k->page[i].host, PAGE_SIZE);
+        memcpy(k->page[i].host, k->page[i].before, PAGE_SIZE);
+    }
+    bool mapped = k->walked || CPU(&k->after)->cr3 != CPU(&k->before)->cr3;
+    give(c, &k->before);
+    // What the TLBs know now stands in paging entries that were taken back.
+    if (mapped) tlb_flush(c, true);
+}
+
+// From here to `most` instructions at most. Sets k->n, k->why, before and after.
+static void reference(struct cpu *c, struct check *k, const struct tb *t, unsigned first, u64 most)
+{
+    struct cpu_trail *trail = c->trail;
+    jmp_buf *fault = c->fault;
+    k->most = most;
+    k->n = k->npages = k->nbounds = 0;
+    k->walked = k->half = false;
+    take(&k->before, c);
+    k->hooks = c->hooks;
+    c->hooks = NULL;
+    c->trail = &k->trail;
+    c->witness = witness;
     c->fault = &k->out;
-    k->why = "an access to what is not plain memory, or a fault";
-    if (!setjmp(k->out)) run_reference(c, k);
-    k->exc = c->exc;
+    c->exc = -1;
+    tlb_reference(c);
+    int stopped = setjmp(k->out);
+    if (!stopped) run_reference(c, k, t, first);
+    if (stopped == 1) k->why = END_FAULT;
+    k->half |= stopped && k->t && half_done(&k->t->insn[k->i], stopped == 2 && k->store);
+    k->rest = !k->t || k->why == END_FULL || k->why == END_EXACT || k->why == END_STEPS ? 0 : k->t->n - k->i;
+    k->exc = stopped == 1 ? c->exc : -1;
     k->cr2 = c->cr2;
-    for (u32 i = k->nstores; i-- > 0;) memcpy(k->store[i].host, k->store[i].before, k->store[i].size);
-    u32 leave = c->attn & ATTN_EXIT; // may come from a signal at any time
-    memcpy(c, k->cpu, sizeof k->cpu);
-    c->attn |= leave;
-    if (k->wide) load_vectors(c, &k->before);
+    if (stopped || k->why == END_OUTSIDE || k->why == END_EXACT) {
+        for (unsigned i = k->first; k->t && i < k->i; i++) k->rip += k->t->insn[i].len;
+        c->gpr[R_RIP] = k->rip;
+    }
+    c->cr2 = CPU(&k->before)->cr2; // a fault has changed it, and that instruction is not the window's
+    c->cur = NULL;
+    c->exc = -1;
+    c->witness = NULL;
+    c->trail = trail;
+    c->hooks = k->hooks;
+    c->fault = fault;
+    tlb_reference_writes(c);
+    c->tlb = &c->tlbs[(c->mode & MODE_TLB) >> MODE_TLB_SHIFT];
+    take(&k->after, c);
+    undo(c, k);
 }
 
-// ---- the report
-
-static void put_code(const struct tcg *g, const struct tb *t, u64 rip, struct buf *out)
+bool check_open(struct cpu *c, struct check *k, const struct tb *t, unsigned first)
 {
-    tb_print_guest(g, t, rip, out);
-    struct compile_env *e = xalloc(sizeof *e);
-    struct tb_code code = {
-        .rw = xalloc(TB_CODE_MAX), .size = TB_CODE_MAX, .rec = xalloc(TB_REC_MAX * sizeof(struct tb_rec))};
-    code.rx = code.rw;
-    e->c = g->cpu[0];
-    e->key = t->key;
-    e->opt = !g->cfg.no_opt;
-    e->log = out;
-    tb_compile(e, t, &code);
-    free(code.rw);
-    free(code.rec);
-    free(e);
-    tb_print_host(g, t, rip, out);
-}
-
-static void put_state(const char *who, const u64 *gpr, u32 flags, struct buf *out)
-{
-    static const char *const name[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI"};
-    buf_printf(out, "%s: RIP=%016llx EFLAGS=%08x", who, (ull)gpr[R_RIP], flags);
-    for (unsigned i = 0; i < 16; i++) {
-        char reg[4];
-        snprintf(reg, sizeof reg, "R%u", i);
-        buf_printf(out, "%s%s=%016llx", i % 4 ? " " : "\n  ", i < 8 ? name[i] : reg, (ull)gpr[i]);
+    u32 epoch = k->g->epoch;
+    u64 most = k->most_next;
+    k->most_next = 0;
+    if (c->hooks && c->hooks->nwatch) return false; // an access that shall stop the machine would come twice
+    if (!most) most = c->icount_limit - c->icount;
+    reference(c, k, t, first, most);
+    if (k->half && k->n && k->g->epoch == epoch) { // up to there
+        enum check_end why = k->why;
+        u32 rest = k->rest;
+        k->st.again++;
+        reference(c, k, t, first, k->n);
+        k->why = why;
+        k->rest = rest;
     }
-    buf_printf(out, "\n");
-}
-
-static void report(struct cpu *c, struct check *k, const struct tcg *g, const char *what, u64 done)
-{
-    struct buf out = {0};
-    const struct point *p = &k->at[done < k->n ? done : k->n];
-    u64 rip = c->code_base + (k->t->pa & 0xfff);
-    buf_printf(&out,
-               "-accel check: translated code and the reference differ: %s\nblock at RIP %llx, physical %llx, mode %x, "
-               "from its instruction %u on, after %llu; instructions executed by CPU %u: %llu\n",
-               what, (ull)rip, (ull)k->t->pa, k->t->key, k->first, (ull)done, c->index, (ull)c->icount);
-    buf_printf(&out, "the reference executed %u and stopped because: %s", k->n, k->why);
-    buf_printf(&out, k->exc >= 0 ? " (exception %d, CR2 %llx)\n" : "\n", k->exc, (ull)k->cr2);
-    if (g->cfg.command) buf_printf(&out, "to see it again: %s\n", g->cfg.command);
-    put_state("before    ", k->at[0].gpr, k->at[0].flags, &out);
-    put_state("reference ", p->gpr, p->flags, &out);
-    put_state("translated", c->gpr, (c->eflags & ~(u32)FL_ARITH) | (flags_arith(c) & FL_ARITH), &out);
-    for (u32 i = 0; i < p->nstores; i++) {
-        const struct store *s = &k->store[i];
-        buf_printf(&out, "reference's store %u: host %p:", i, (void *)s->host);
-        for (u32 b = 0; b < s->size; b++) buf_printf(&out, " %02x", s->after[b]);
-        buf_printf(&out, ", there now:");
-        for (u32 b = 0; b < s->size; b++) buf_printf(&out, " %02x", s->host[b]);
-        buf_printf(&out, "\n");
-    }
-    put_code(g, k->t, rip, &out);
-    buf_printf(&out, "last blocks, the newest last:\n");
-    for (u32 i = k->nlast > LAST ? k->nlast - LAST : 0; i < k->nlast; i++)
-        buf_printf(&out, "  icount %llu RIP %llx physical %llx\n", (ull)k->last[i % LAST].icount,
-                   (ull)k->last[i % LAST].rip, (ull)k->last[i % LAST].pa);
-    if (g->cfg.differ) {
-        g->cfg.differ(buf_text(&out));
-    } else {
-        fputs(buf_text(&out), stderr);
-        panic("-accel check: %s", what);
-    }
-    buf_free(&out);
+    if (!k->n || k->half || k->g->epoch != epoch) return false;
+    k->st.ends[k->why]++;
+    k->st.windows++;
+    k->st.insns += k->n;
+    k->limit = c->icount_limit;
+    k->at = c->icount + k->n;
+    c->icount_limit = min_u64(k->limit, k->at + k->rest);
+    return true;
 }
 
 // ---- the comparison
 
-// What a page must hold after the reference's first n stores. NULL: it does; else the reason.
-static const char *compare_memory(struct check *k, u32 n)
+static bool same_segment(const struct seg *a, const struct seg *b)
 {
-    static u8 *const nowhere = NULL;
-    for (u32 p = 0; p < k->npages; p++) {
-        u8 want[PAGE_SIZE], *host = k->page[p].host;
-        memcpy(want, k->page[p].bytes, PAGE_SIZE);
-        for (u32 i = 0; i < n; i++) {
-            const struct store *s = &k->store[i];
-            u64 off = (u64)(s->host - host);
-            if (s->host != nowhere && s->host >= host && off < PAGE_SIZE) memcpy(want + off, s->after, s->size);
-        }
-        if (memcmp(want, host, PAGE_SIZE)) return "memory";
-    }
-    return NULL;
+    return a->sel == b->sel && a->attr == b->attr && a->base == b->base && a->limit == b->limit && a->rend == b->rend &&
+           a->wend == b->wend && a->usable == b->usable;
 }
 
-void check_compare(struct cpu *c, struct check *k, const struct tcg *g, u64 done, bool flags)
+// Paging entries: hardware is free in when it sets A, and in D as far as nothing is written.
+static bool only_marks(const u8 *a, const u8 *b)
 {
-    const char *what = NULL;
-    k->runs++;
-    k->insns += done;
-    if (done > k->n) {
-        report(c, k, g, "the reference stopped earlier", done);
-        return;
-    }
-    const struct point *p = &k->at[done];
-    u32 fl = (c->eflags & ~(u32)FL_ARITH) | (flags_arith(c) & FL_ARITH);
-    for (unsigned i = 0; i < 16; i++)
-        if (c->gpr[i] != p->gpr[i]) what = "a register";
-    if (c->gpr[R_RIP] != p->gpr[R_RIP]) what = "RIP";
-    if ((fl ^ p->flags) & (flags ? ~0u : ~(u32)FL_ARITH)) what = what ? what : "flags";
-    struct point now;
-    save_system(&now, c);
-    now.set = (u8)(c->tlb - c->tlbs);
-    if (now.mode != p->mode || now.cpl != p->cpl || now.set != p->set || memcmp(now.sel, p->sel, sizeof now.sel) ||
-        memcmp(now.attr, p->attr, sizeof now.attr))
-        what = what ? what : "mode or a segment register";
-    if (!what) what = compare_memory(k, p->nstores);
-    if (!what && k->wide) {
-        struct vectors now;
-        memset(&now, 0, sizeof now);
-        save_vectors(&now, c);
-        if (memcmp(&now.fpu, &k->vectors[done].fpu, sizeof now.fpu)) what = "x87";
-        if (now.mxcsr != k->vectors[done].mxcsr) what = "MXCSR";
-        if (memcmp(now.vec, k->vectors[done].vec, sizeof now.vec)) what = "a vector register";
-    }
-    if (what) report(c, k, g, what, done);
+    for (unsigned i = 0; i < PAGE_SIZE; i += 4)
+        if ((ld32(a + i) ^ ld32(b + i)) & ~0x60u) return false;
+    return true;
 }
 
-// Of the block's end that went through the jump cache: only the reference knows where to.
-u64 check_rip(const struct check *k) { return k->at[k->n].gpr[R_RIP]; }
+#define FROM(first, last) offsetof(struct cpu, first), offsetof(struct cpu, last) - offsetof(struct cpu, first)
+static bool same_bytes(const struct check_state *a, const struct check_state *b, size_t from, size_t n)
+{
+    return !memcmp(a->cpu + from, b->cpu + from, n);
+}
+
+static const char *compare_state(const struct check_state *a, const struct check_state *b)
+{
+    const struct cpu *x = CPU(a), *y = CPU(b);
+    if (x->gpr[R_RIP] != y->gpr[R_RIP]) return "RIP";
+    if (!same_bytes(a, b, 0, 16 * sizeof x->gpr[0])) return "a register";
+    if (a->flags != b->flags) return "flags";
+    if (x->mode != y->mode || x->cpl != y->cpl) return "the processor's mode";
+    for (unsigned s = 0; s < S_COUNT; s++)
+        if (!same_segment(&x->seg[s], &y->seg[s])) return "a segment register";
+    if (!same_bytes(a, b, FROM(gdt_base, cpl)) || x->nmi_blocked != y->nmi_blocked ||
+        !same_bytes(a, b, FROM(a20_mask, rep_pending)))
+        return "a system register";
+    if (memcmp(&a->fpu, &b->fpu, sizeof a->fpu)) return "x87";
+    if (a->mxcsr != b->mxcsr) return "MXCSR";
+    return memcmp(a->vec, b->vec, sizeof a->vec) ? "a vector register" : NULL;
+}
+
+static const char *compare(struct cpu *c, struct check *k)
+{
+    if (k->faulted) return "translated code raised an exception";
+    if (c->icount > k->at) return "the reference stopped earlier";
+    if (c->icount < k->at) return "translated code found something that asks for attention";
+    take(&k->now, c);
+    const char *what = compare_state(&k->after, &k->now);
+    for (u32 p = 0; p < k->npages && !what; p++) {
+        const struct check_page *g = &k->page[p];
+        if (memcmp(g->after, g->host, PAGE_SIZE) && !(k->walked && only_marks(g->after, g->host))) what = "memory";
+    }
+    return what;
+}
+
+// ---- the hunt for the block that is to blame
+
+// Memory and registers as at the window's beginning.
+static void rewind_window(struct cpu *c, struct check *k, const struct check_state *start)
+{
+    for (u32 i = 0; i < k->npages; i++) memcpy(k->page[i].host, k->page[i].before, PAGE_SIZE);
+    give(c, start);
+    c->icount_limit = k->limit;
+    tlb_flush(c, true);
+}
+
+// Runs both for `most` instructions. What differs is in k->what; the states in k->after and k->now.
+static void again(struct cpu *c, struct check *k, const struct check_state *start, u64 most)
+{
+    jmp_buf out, *outer = c->fault;
+    u32 attn = c->attn;
+    rewind_window(c, k, start);
+    k->most_next = most;
+    k->what = NULL;
+    k->hunting = true;
+    c->fault = &out;
+    c->attn &= ~(u32)ATTN_EXIT;
+    if (!setjmp(out)) {
+        c->engine->run(c);
+    } else {
+        k->what = "translated code raised an exception";
+        c->cur = NULL;
+    }
+    k->hunting = k->faulted = false;
+    k->at = ~(u64)0;
+    c->fault = outer;
+    c->attn = (c->attn & ~(u32)ATTN_EXIT) | (attn & ATTN_EXIT);
+}
+
+// Finds the first block after which the two differ: k->blame, with its end in k->n, the states in k->then, after and
+// now. False: the window's second run shows no difference.
+static bool hunt(struct cpu *c, struct check *k, const struct check *first)
+{
+    const struct check_bound *b = first->bound;
+    u32 i = 1;
+    for (; i < first->nbounds; i++) {
+        if (b[i].n == b[i - 1].n) continue;
+        again(c, k, &first->before, b[i].n);
+        if (k->what) break;
+    }
+    if (i == first->nbounds) again(c, k, &first->before, 0);
+    if (!k->what) return false;
+    k->then = first->before;
+    if (i > 1) {
+        again(c, k, &first->before, b[i - 1].n);
+        k->then = k->after;
+        again(c, k, &first->before, i < first->nbounds ? b[i].n : 0);
+    }
+    k->blame = b[i - 1];
+    return k->what != NULL;
+}
+
+static void report(struct cpu *c, struct check *k)
+{
+    struct check *first = xalloc(sizeof *first);
+    take(&k->now, c);
+    *first = *k;
+    struct buf memory = {0};
+    check_memory(k, &memory);
+    bool found = hunt(c, k, first);
+    if (found) {
+        memory.len = 0;
+        check_memory(k, &memory);
+    }
+    check_tell(c, k, first, found, buf_text(&memory));
+    buf_free(&memory);
+    // Who asked for the report goes on as the reference did.
+    rewind_window(c, k, &first->before);
+    for (u32 i = 0; i < first->npages; i++) memcpy(first->page[i].host, first->page[i].after, PAGE_SIZE);
+    give(c, &first->after);
+    c->icount += first->n;
+    tlb_flush(c, true);
+    k->what = NULL;
+    free(first);
+}
+
+bool check_look(struct cpu *c, struct check *k)
+{
+    if (!check_is_open(k)) return true;
+    if (c->icount < k->at && !k->faulted && !asks(c)) {
+        c->attn &= ~(u32)ATTN_SHADOW; // as the reference did
+        return true;
+    }
+    c->icount_limit = k->limit;
+    k->what = compare(c, k);
+    k->at = ~(u64)0;
+    k->faulted = false;
+    if (k->hunting) {
+        take(&k->now, c);
+        c->attn |= ATTN_EXIT;
+        return false;
+    }
+    if (!k->what) return true;
+    report(c, k);
+    return false;
+}
 
 void check_info(const struct check *k, struct buf *out)
 {
-    buf_printf(out, "checked            %llu runs of translated code, %llu instructions\n", (ull)k->runs,
-               (ull)k->insns);
+    static const char *const name[END_COUNT] = {
+        "its length", "the slice's end", "devices", "stores to code", "instructions with effects outside",
+        "faults",     "attention",       "steps"};
+    const struct check_stats *s = &k->st;
+    buf_printf(out, "checked            %llu windows, %llu instructions; ended by", (unsigned long long)s->windows,
+               (unsigned long long)s->insns);
+    for (unsigned i = 0; i < END_COUNT; i++)
+        buf_printf(out, "%s %s %llu", i ? "," : "", name[i], (unsigned long long)s->ends[i]);
+    buf_printf(out, "; %llu made again\n", (unsigned long long)s->again);
 }

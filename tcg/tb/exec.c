@@ -11,7 +11,7 @@
 #include "cpu/seg.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
-#include "tcg/tb/tb.h"
+#include "tcg/tb/check.h"
 
 const struct tcg_config tcg_default_config = {.size = TCG_SIZE_DEFAULT, .cold = TB_COLD_RUNS};
 
@@ -36,7 +36,7 @@ static void *tcg_create(struct cpu *c)
     struct exec *e = xalloc(sizeof *e);
     e->k = tb_cache_get(c);
     e->slot[1].exec = interp_stop;
-    if (e->k->cfg.check) e->check = check_new();
+    if (e->k->cfg.check) e->check = check_new(e->k);
     return e;
 }
 
@@ -46,6 +46,12 @@ static void tcg_destroy(struct cpu *c)
     tb_cache_put(c);
     free(e->check);
     free(e);
+}
+
+struct check *tcg_check(struct cpu *c)
+{
+    struct exec *e = c->engine_data;
+    return e->check;
 }
 
 static u64 tcg_progress(struct cpu *c) { return 0; }
@@ -129,6 +135,7 @@ static void interpret(struct cpu *c, struct exec *e, const struct tb *t)
         in_c(c, e, rip);
         rip += e->slot[0].len;
         if (c->gpr[R_RIP] != rip || asks(c) || e->k->epoch != epoch || t->dead || c->icount >= c->icount_limit) break;
+        if (e->check && c->icount == e->check->at) break;
     }
     e->k->st.cold += c->icount - started;
 }
@@ -161,7 +168,7 @@ static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u
         if (e->nlocal == TB_LOCAL) drop_local(c, e);
         e->local[e->nlocal++] = (u16)slot;
     }
-    const u8 *code = e->k->rx + (e->check ? code_stub(e->k, 0) : t->code);
+    const u8 *code = e->k->rx + t->code;
     c->jump[slot] = (struct jump_entry){rip, c->jump_context, (u64)(uintptr_t)code, c->code_base};
 }
 
@@ -275,6 +282,8 @@ static void refuse_jump(struct cpu *c, struct exec *e, const struct tb *t, const
     e->slot[0] = t->insn[r->insn];
     c->icount--;
     front_take_back(c, e->slot);
+    c->gpr[R_RIP] = rip;
+    if (e->check && !check_look(c, e->check)) return;
     in_c(c, e, rip);
 }
 
@@ -330,23 +339,11 @@ static u32 flags_to_resume(struct cpu *c, unsigned resume, const struct raw_flag
     return resume & RESUME_HOST ? fl : ~0u;
 }
 
-// Lockstep: compares at an exit. `taken`: what cpu.left has lost.
-static void check_exit(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r, u64 taken)
+// Lockstep: translated code goes on behind an instruction that C has executed. True if that is inside a window.
+static bool resume_check(struct cpu *c, struct exec *e, const struct tb *t, unsigned insn)
 {
-    u64 rip = c->code_base + (u64)(i64)r->target, done = taken - (r->tb ? t->n - r->done : 0);
-    if (r->kind == REC_BUDGET) {
-        rip = c->code_base + (t->pa & 0xfff);
-        done = t->dead ? taken : taken - t->n;
-    } else if (!r->tb) { // through the jump cache: its entry was for this RIP
-        rip = check_rip(e->check);
-        const struct jump_entry *j = &c->jump[jump_hash(rip)];
-        if (j->at != rip || j->base != c->code_base) rip = j->at + 1;
-    } else if (r->kind != REC_INSN && !cpu_code64(c)) {
-        rip = cut_target(t, r, rip);
-    }
-    c->gpr[R_RIP] = rip;
-    bool flags = r->tb ? !(r->resume_flags & FLAGS_DEAD) || r->kind == REC_INSN : !t->go_dead;
-    check_compare(c, e->check, e->k, done, flags);
+    if (check_is_open(e->check)) return check_look(c, e->check);
+    return c->icount < c->icount_limit && check_open(c, e->check, t, insn);
 }
 
 // Runs translated code from the start of t until it leaves for the dispatcher.
@@ -357,12 +354,11 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
     i64 given = (i64)(c->icount_limit - c->icount);
     c->left = given;
     c->host_want = 0;
-    if (e->check) check_reference(c, e->check, t, 0);
     for (;;) {
         k->st.enters++;
         const struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
         u8 live = c->host_live;
-        if (likely(r->tb)) t = tb_at(k, r->tb);
+        t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
         c->host_live = 0;
         if (live & CPU_HOST_X87) tb_x87_from_host(c);
@@ -377,7 +373,6 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
         tcg_flags_complete(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
         struct raw_flags raw = {c->cc_op, c->cc_dst, c->cc_src};
         tcg_flags_normal(c);
-        if (e->check) check_exit(c, e, t, r, (u64)(given - c->left));
         if (r->kind == REC_BUDGET) {
             e->refused = true;
             c->icount += (u64)(given - c->left - (t->dead ? 0 : t->n));
@@ -385,20 +380,21 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
             k->st.dead += t->dead;
             return;
         }
-        c->icount += (u64)(given - c->left - (r->tb ? t->n - r->done : 0));
-        if (r->kind == REC_LEAVE) {
-            if (!r->tb) c->gpr[R_RIP] = check_rip(e->check);
-            return;
-        }
+        c->icount += (u64)(given - c->left - (t->n - r->done));
+        if (r->kind == REC_LEAVE) return;
         if (r->kind != REC_INSN) {
             exit_jump(c, e, t, r);
             return;
         }
+        if (unlikely(e->check != NULL)) {
+            c->gpr[R_RIP] = c->code_base + (u64)(i64)r->target;
+            if (!check_look(c, e->check)) return;
+        }
         if (!exit_insn(c, e, t, r)) return;
+        if (unlikely(e->check != NULL) && !resume_check(c, e, t, r->insn + 1u)) return;
         given = (i64)(c->icount_limit - c->icount);
         c->left = given - (t->n - r->insn - 1);
         if (unlikely(c->left < 0)) return;
-        if (e->check) check_reference(c, e->check, t, r->insn + 1);
         flags = flags_to_resume(c, r->resume_flags, &raw);
         c->host_want = live & t->live;
         if (c->host_want & CPU_HOST_X87) tb_x87_to_host(c);
@@ -412,11 +408,44 @@ static const u8 *quick(struct cpu *c, struct exec *e)
 {
     if (unlikely(e->gen != c->tlb_gen)) drop_local(c, e);
     const struct jump_entry *j = &c->jump[jump_hash(c->gpr[R_RIP])];
-    bool whole = e->link || e->refused || e->check || !(c->mode & MODE_FLAT) || !may_be_reached(c, e);
+    bool whole = e->link || e->refused || !(c->mode & MODE_FLAT) || !may_be_reached(c, e);
     e->refused = false;
     if (whole || j->at != c->gpr[R_RIP] || j->context != c->jump_context) return NULL;
     c->code_base = j->base;
     return (const u8 *)(uintptr_t)j->code;
+}
+
+// An instruction by the interpreter's function; false: a breakpoint is there.
+static bool one(struct cpu *c, struct exec *e)
+{
+    struct tb *t = find(c, e);
+    if (!t && (c->attn & ATTN_EXIT)) return false;
+    if (!t || t->pa2 != ~(u64)0 || (!cpu_code64(c) && c->gpr[R_RIP] + t->insn[0].len - 1 > c->seg[S_CS].limit)) {
+        alone(c, e);
+        return true;
+    }
+    e->slot[0] = t->insn[0];
+    in_c(c, e, c->gpr[R_RIP]);
+    return true;
+}
+
+// Lockstep: brings execution into a window. False: back to cpu_run().
+static bool into_window(struct cpu *c, struct exec *e)
+{
+    u32 epoch = e->k->epoch;
+    for (;;) {
+        if (!check_look(c, e->check)) e->link = NULL;
+        if (!check_is_open(e->check)) {
+            if (asks(c) || c->icount >= c->icount_limit) return false;
+            if (!check_open(c, e->check, NULL, 0)) {
+                e->link = NULL;
+                if (!one(c, e)) return false;
+                continue;
+            }
+        }
+        if (e->k->epoch != epoch) e->link = NULL;
+        return true;
+    }
 }
 
 static void tcg_run(struct cpu *c)
@@ -430,8 +459,13 @@ static void tcg_run(struct cpu *c)
     c->host_mxcsr = 0x1f80;
     e->link = NULL;
     if (unlikely((c->bus->generation & 0x7fffffff) > 0x7ff00000)) tb_new_age(k);
+    if (e->check) check_enter(e->check);
     for (;;) {
-        if (asks(c)) return;
+        if (unlikely(e->check != NULL)) {
+            if (!into_window(c, e)) return;
+        } else if (asks(c)) {
+            return;
+        }
         i64 left = (i64)(c->icount_limit - c->icount);
         if (unlikely(left <= 0)) return;
         u32 epoch = k->epoch;
@@ -464,7 +498,7 @@ static void tcg_run(struct cpu *c)
         if (log_on(&c->bus->log, LOG_EXEC)) tb_log_entry(k, t, c);
         if (t->pa2 != ~(u64)0) vouch(c, e, t);
         if (may_be_reached(c, e)) {
-            if (e->link && !e->check) link_jump(c, e, t);
+            if (e->link) link_jump(c, e, t);
             if (t->key & MODE_FLAT) fill_jump_cache(c, e, t, c->gpr[R_RIP]); // else two CS bases might share an entry
         }
         e->link = NULL;

@@ -39,7 +39,7 @@ struct tcg {
     u8 *meta; // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
-    u32 rec_size, rec_used; // record 0: where the jump cache leads in lockstep
+    u32 rec_size, rec_used; // record 0 is nobody's
     u32 stubs, nstub;       // exit stubs, one a record: where the first one is, how many are written
     u32 epoch;              // flushes: a pointer into the arenas is good while this stays
     struct host_entry host;
@@ -83,15 +83,6 @@ void tb_print_host(const struct tcg *k, const struct tb *t, u64 rip, struct buf 
 void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip);
 void tb_log_entry(struct tcg *k, const struct tb *t, const struct cpu *c);
 void tb_log_host(struct tcg *k, const struct tb *t, u64 rip);
-// check.c: lockstep
-struct check;
-struct check *check_new(void); // freed by free()
-// Runs the reference from instruction `first` of t (code_base is set) and takes everything back.
-void check_reference(struct cpu *c, struct check *k, const struct tb *t, unsigned first);
-// The state after `done` instructions by translated code, RIP included; flags: the arithmetic ones count.
-void check_compare(struct cpu *c, struct check *k, const struct tcg *g, u64 done, bool flags);
-u64 check_rip(const struct check *k); // where the reference was at the end
-void check_info(const struct check *k, struct buf *out);
 // x87.c: the x87 registers to and from cpu.host_x87; FIP, FCS and FOP of instruction k.
 void tb_x87_to_host(struct cpu *c);
 void tb_x87_from_host(struct cpu *c);

@@ -62,8 +62,8 @@ static void agree(void)
     engine.info(m->c, &b);
     const char *line = strstr(buf_text(&b), "checked ");
     unsigned runs = 0, insns = 0;
-    CHECK(line && sscanf(line, "checked %u runs of translated code, %u", &runs, &insns) == 2);
-    CHECK(runs > 3000 && insns > 15000);
+    CHECK(line && sscanf(line, "checked %u windows, %u", &runs, &insns) == 2);
+    CHECK(runs >= 10 && insns == 20000);
     buf_free(&b);
     machine_free(m);
 }
@@ -87,7 +87,7 @@ static void found(u32 constant, const char *what, const char *also)
     cpu_run(m->c, 100);
     CHECK_EQ(reports, 0);
     CHECK(falsify(m, constant, constant ^ 0x100));
-    cpu_run(m->c, 100);
+    for (unsigned i = 0; i < 20; i++) cpu_run(m->c, 100 + i); // the end of a window may hide what is written again soon
     CHECK(reports > 0);
     CHECK(strstr(first, what));
     CHECK(strstr(first, also));
@@ -96,7 +96,7 @@ static void found(u32 constant, const char *what, const char *also)
 }
 
 static void wrong_register(void) { found(0x11223344, "differ: ", "reference "); }
-static void wrong_memory(void) { found(0x55667788, "differ: memory", "reference's store 0"); }
+static void wrong_memory(void) { found(0x55667788, "differ: memory", "memory at 1000"); }
 static void wrong_target(void) { found(0x7030, "differ: ", "IN: physical 7017"); }
 
 int main(int argc, char **argv)
