@@ -238,8 +238,9 @@ static void msr_state(struct state *s, struct cpu *c)
 
 static void run_state(struct state *s, struct cpu *c)
 {
+    const u32 kept = ATTN_INTR | ATTN_NMI | ATTN_INIT | ATTN_SIPI | ATTN_SHADOW | ATTN_TRAP;
     int halt = c->halt;
-    u32 attn = c->attn & (ATTN_INTR | ATTN_NMI | ATTN_INIT | ATTN_SIPI | ATTN_SMI | ATTN_SHADOW | ATTN_TRAP);
+    u32 attn = c->attn & kept;
     state_u64(s, "icount", &c->icount);
     state_int(s, "halt", &halt);
     state_u32(s, "attn", &attn);
@@ -251,6 +252,7 @@ static void run_state(struct state *s, struct cpu *c)
     state_u8(s, "cpl", &c->cpl);
     if (!state_loading(s)) return;
     if (halt < CPU_RUNNING || halt > CPU_SHUTDOWN) state_fail(s, "halt state %d does not exist", halt);
+    if (attn & ~kept) state_fail(s, "nobody would take notice of %x in attn", attn & ~kept);
     if (c->cpl > 3) state_fail(s, "privilege level %u does not exist", c->cpl);
     if (!state_ok(s)) return;
     c->halt = halt;

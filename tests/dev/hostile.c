@@ -361,6 +361,28 @@ static void damaged_saves(void)
     rig_close(&r);
 }
 
+// A request that no part of the processor ever serves would keep it from executing anything (found by fuzz/state).
+static void request_to_nobody(void)
+{
+    struct rig r;
+    rig_open(&r);
+    struct buf image = {0};
+    struct state save = {.mode = STATE_SAVE, .out = &image};
+    machine_state(&r.pc->m, &save);
+    u8 *at = memmem(image.data, image.len, "attn", 4);
+    CHECK(at && ld32(at + 4) == 4); // name, length, value
+    for (unsigned bit = 0; at && bit < 32; bit++) {
+        u32 was = ld32(at + 8);
+        st32(at + 8, was | 1u << bit);
+        struct state load = {.mode = STATE_LOAD, .in = image.data, .len = image.len};
+        machine_state(&r.pc->m, &load);
+        st32(at + 8, was);
+        CHECK_EQ(state_ok(&load), (ATTN_INTR | ATTN_NMI | ATTN_INIT | ATTN_SIPI | ATTN_SHADOW | ATTN_TRAP) >> bit & 1);
+    }
+    buf_free(&image);
+    rig_close(&r);
+}
+
 // Registers of one device under each other's window: RAM under the frame buffer keeps what it had.
 static void frame_buffer_over_ram(void)
 {
@@ -382,7 +404,7 @@ static void frame_buffer_over_ram(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(frame_buffer_over_ram), TEST(damaged_saves),
+    static const struct check_test tests[] = {TEST(frame_buffer_over_ram), TEST(damaged_saves), TEST(request_to_nobody),
                                               TEST(everything_at_random)};
     if (!mkdtemp(dir)) return 1;
     int rc = check_main(argc, argv, tests, ARRAY_LEN(tests));
