@@ -60,6 +60,7 @@ struct native_ctx {
     u64 fault_addr;
     volatile bool running;
     u64 gpr[16], flags;
+    u8 fx[512]; // of a fault, FXSAVE's format
 };
 static struct native_ctx native_ctx;
 
@@ -75,6 +76,7 @@ static UNUSED void native_signal(int sig, siginfo_t *info, void *uc_)
     }
     for (int i = 0; i < 16; i++) x->gpr[i] = (u64)uc->uc_mcontext.gregs[order[i]];
     x->flags = (u64)uc->uc_mcontext.gregs[REG_EFL];
+    memcpy(x->fx, uc->uc_mcontext.fpregs, sizeof x->fx);
     x->fault_addr = (u64)info->si_addr;
     u64 trapno = (u64)uc->uc_mcontext.gregs[REG_TRAPNO];
     x->fault = trapno == 0                    ? NATIVE_DE
