@@ -14,6 +14,12 @@
 //   guest instruction with the interpreter's function, links a jump, or looks the next block up. So C never runs above
 //   translated code and may longjmp.
 // - cpu.left counts down by the block's instructions at its entry; below zero it exits (REC_BUDGET) with nothing done.
+// - A jump that C has linked (an edge) need not pass there: it takes off what its target counts less what its own block
+//   has counted too much and goes on behind the target's count; below zero it exits as if it were not linked, which
+//   gives the same instruction boundary. Such an exit knows the flags' record by its tb_rec, so the edge stores it only
+//   if the target looks at flags before it overwrites them all.
+// - Each block lists the edges that lead to it; when it dies they are made exits again. So what was known of a target
+//   when the link was made holds for as long as the link does.
 #pragma once
 #include "interp/interp.h"
 #include "tcg/ir/ir.h"
@@ -23,8 +29,9 @@ enum { TB_MAX = 48 /* instructions */, TB_COLD_RUNS = 4 /* executions by the int
 
 enum tb_rec_kind {
     REC_INSN,   // execute instruction `insn`, then go on at `resume` (0: at the dispatcher)
-    REC_JUMP,   // direct jump to code_base + target: patch the branch at `patch` if it stays on the page
-    REC_FAR,    // the same to another page: a guarded link (see link.c) may be patched
+    REC_JUMP,   // direct jump to code_base + target: an edge, which host_link() may lead to the block there. cpu.left
+                // below zero: it was linked, and there is no room for the target in the slice
+    REC_FAR,    // the same to another page: a guarded link
     REC_BUDGET, // block entry: left went below zero, or the block is dead (then left was not counted down): rec[0]
     REC_LEAVE,  // RIP has been set
     REC_X87,    // block entry: the x87 registers shall be loaded, then on at `resume`
@@ -46,9 +53,10 @@ enum {               // tb_rec.resume_flags: what exec.c does before it goes on 
     // and why the exit is there, for the statistics; neither: the instruction has no translation
     WHY_MEMORY = 16,
     WHY_JUMP = 32,
-    FLAGS_DEAD = 64, // of a jump: the arithmetic flags are not kept, nobody looks at them there
-    RESUME_AH = 64,  // the record is CC_AH: flags are wanted in cc_dst (REC_INSN; FLAGS_DEAD is for jumps)
-    RESUME_RAW = 128 // the instruction changes no flags but CF and OF: the record's parts in memory as they were
+    RESUME_AH = 64,   // the record is CC_AH: flags are wanted in cc_dst
+    RESUME_RAW = 128, // the instruction changes no flags but CF and OF: the record's parts in memory as they were
+    // Of edges:
+    EDGE_COUNTED = 1 // it counts cpu.left itself: to be led behind the target's count
 };
 INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }
 // Brings the record into cpu/flags.h's form: whenever C runs.
@@ -83,11 +91,13 @@ struct tb_rec {
     u8 resume_flags;   // RESUME_*
     u16 cc_op;         // cc_op of the record, or 0xffff: memory has it
     u8 cc_dst, cc_src; // guest register (cut to the size in cc_op) still to be stored as cc_dst, cc_src
-    u16 resume, patch; // offsets from the block's code
+    u16 resume, patch; // offsets from the block's code; of edges the host's affair
     i32 target;        // of a jump; REC_INSN: offset of the instruction (RIP - code_base)
     i32 imm;           // CC_SRC_IMM
     u8 x87;            // instruction whose FIP, FCS and FOP are to be set, plus 1; 0: they are right
-    u32 tb;            // tb_of_rec()
+    u8 spill, bare;    // of edges the host's affair
+    u32 tb;            // the block's tb_number()
+    u32 to, next;      // of edges: the block that it leads to, 0 none; next of the edges that lead there (tb.in)
 };
 struct tb {
     u64 pa;  // of the first byte
@@ -103,6 +113,10 @@ struct tb {
     bool dead, global;
     u8 live; // CPU_HOST_* it uses
     u8 fails;
+    u8 counted,
+        inside; // entries behind the count, and behind all that an edge from the block to itself need not repeat
+    bool bare;  // it overwrites all arithmetic flags before anybody may look at them
+    u32 in;     // first record of the edges that lead here
     struct tb *hash, *page[2];
     struct insn insn[];
 };
@@ -116,6 +130,7 @@ struct tb_code {
     struct tb_rec *rec; // room for TB_REC_MAX
     u32 nrec;           // out
     u8 live;            // out: CPU_HOST_* the block uses
+    u8 counted, inside; // out: as in struct tb
     u32 rec0;           // index that rec[0] will have
     const u8 *stubs;    // where rec[0]'s exit stub runs; the others follow
 };
@@ -125,6 +140,7 @@ struct compile_env {
     const struct cpu *c; // mode and features only
     u32 key;             // block's mode
     bool opt;            // optimise: off = every flag recorded, for tests
+    bool bare;           // out: as in struct tb
     struct ir ir;
     struct buf *log; // NULL, or where -d op, op_opt go
 };
@@ -163,11 +179,19 @@ struct host_entry {
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
 // Writes the exit stubs of records first … first + n - 1; stub 0 stands at rw and rx.
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n);
-// Patches the branch (rel32) at code offset `at` to go to `to`; both offsets in one code memory.
-void host_patch_jump(u8 *rw_base, u32 at, u32 to);
-// Turns the exit of a REC_FAR record at `at` into a jump to `to` for as long as the high half of cpu.jump_context is
+// Makes the edge r of the block whose code is at offset `code` a jump to offset `to`. net: what cpu.left loses on the
+// way (EDGE_COUNTED); bare: the flags need not be stored. REC_FAR: for as long as the high half of cpu.jump_context is
 // gen and cpu.code_base is base.
-void host_patch_far(u8 *rw_base, u32 at, u32 gen, u64 base, u32 to);
+struct host_link {
+    u32 to;
+    i8 net;
+    bool bare;
+    u32 gen;
+    u64 base;
+};
+void host_link(u8 *rw_base, u32 code, const struct tb_rec *r, const struct host_link *l);
+void host_unlink(u8 *rw_base, u32 code, const struct tb_rec *r, u32 stub); // an exit again
+i8 host_link_net(const u8 *rw_base, u32 code, const struct tb_rec *r);
 // A block on two pages checks at rec[0].resume that its second page is the one that exec.c has looked at: for this
 // generation of translations and this code_base it is. Before the first time the check fails: REC_BUDGET.
 void host_patch_guard(u8 *rw_base, u32 at, u32 gen, u64 base);

@@ -34,12 +34,10 @@ enum { // flags, as in EFLAGS
 };
 enum { // ir_op.acc
     IR_RD = 0,
-    IR_WR = 1,        // writable (and readable: there are no write-only pages)
-    IR_ALIGN = 2,     // must be aligned to its size: else to the interpreter, which raises #GP
-    IR_T0LIVE = 4,    // IR_T0 holds a value across this MEM
-    IR_STACK = 8,     // through SS with RSP: for grouping
-    IR_DEADFLAGS = 16 // JMP, JCC, GO: nobody looks at the flags at the target. No pass sets it yet: an
-                      // interrupt between two blocks would show
+    IR_WR = 1,     // writable (and readable: there are no write-only pages)
+    IR_ALIGN = 2,  // must be aligned to its size: else to the interpreter, which raises #GP
+    IR_T0LIVE = 4, // IR_T0 holds a value across this MEM
+    IR_STACK = 8   // through SS with RSP: for grouping
 };
 struct ir_op {
     u8 op, size; // bytes 1, 2, 4, 8; MEM and VEC also 10, 16 …

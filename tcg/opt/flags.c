@@ -94,6 +94,7 @@ void opt_flags(struct compile_env *e, const struct tb *t)
 {
     struct pass p = {.b = &e->ir, .start = t->pa & 0xfff, .opt = e->opt, .live = IR_FL_ALL};
     p.from_start = p.opt ? looked_at_from_start(p.b) : IR_FL_ALL;
+    e->bare = !p.from_start;
     for (u32 k = p.b->n; k-- > 0;) {
         struct ir_op *o = &p.b->op[k];
         const struct ir_fact *f = &ir_facts[o->op];

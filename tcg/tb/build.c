@@ -126,6 +126,9 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     t->rec = k->rec_used;
     t->nrec = (u16)out.nrec;
     t->live = out.live;
+    t->counted = out.counted;
+    t->inside = out.inside;
+    t->bare = e->bare;
     for (u32 i = 0; i < out.nrec; i++) out.rec[i].tb = tb_number(k, t);
     k->code_used += align_up(out.len, 16);
     k->rec_used += out.nrec;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Blocks: found by physical address and mode, listed under the pages that they lie on, killed when their bytes change.
-// Links between blocks are not recorded: a dead block's entry is overwritten by a jump to its exit, and when its
-// successor has been translated, to that. So every link ever made stays right, and a kill touches nothing but the
-// block.
+// A block that dies unlinks the edges that lead to it; its entry, where jump caches may still lead, is overwritten by a
+// jump to its exit, and when its successor has been translated, to that.
 #include <stdlib.h>
 #include <string.h>
 #include "cpu/mmu.h"
@@ -84,11 +83,42 @@ static void take_out(struct tb **p, const struct tb *t)
     if (*p) *p = t->hash;
 }
 
+// ---- edges
+
+static void unlist(struct tcg *k, const struct tb_rec *r)
+{
+    u32 *p = &tb_at(k, r->to)->in;
+    while (&k->rec[*p] != r) p = &k->rec[*p].next;
+    *p = r->next;
+}
+
+void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_link *l)
+{
+    u32 n = tb_number(k, to);
+    host_link(k->rw, tb_at(k, r->tb)->code, r, l);
+    if (r->to == n) return;
+    if (r->to) unlist(k, r);
+    r->to = n;
+    r->next = to->in;
+    to->in = (u32)(r - k->rec);
+}
+
+static void unlink_all(struct tcg *k, struct tb *to)
+{
+    while (to->in) {
+        struct tb_rec *r = &k->rec[to->in];
+        host_unlink(k->rw, tb_at(k, r->tb)->code, r, code_stub(k, to->in));
+        to->in = r->next;
+        r->to = r->next = 0;
+    }
+}
+
 static void kill(struct tcg *k, struct tb *t)
 {
     take_out(bucket(k->hash, t), t);
     t->dead = true;
     if (!t->code) return;
+    unlink_all(k, t);
     host_patch_entry(k->rw, t->code, code_stub(k, t->rec));
     t->hash = *bucket(k->gone, t);
     *bucket(k->gone, t) = t;

@@ -25,7 +25,7 @@ struct exec {
     u32 nlocal;
     u16 local[TB_LOCAL]; // their slots
     // The jump that led to the dispatcher and may be linked to what is found there.
-    const struct tb_rec *link;
+    struct tb_rec *link;
     const struct tb *link_from;
     u64 link_base;       // code_base there
     struct check *check; // NULL: no lockstep
@@ -174,23 +174,29 @@ static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u
 
 // A link between pages is guarded: it holds for this generation of translations and this code_base. Where CS has a
 // base, equal code_bases may belong to two pages, unless paging is off.
-static void link_jump(struct cpu *c, struct exec *e, const struct tb *to)
+static void link_jump(struct cpu *c, struct exec *e, struct tb *to)
 {
     struct tcg *k = e->k;
-    const struct tb_rec *r = e->link;
+    struct tb_rec *r = e->link;
     const struct tb *from = e->link_from;
     bool near = !((from->pa ^ to->pa) & PAGE_MASK);
     if (from->dead || from->key != to->key) return;
-    u32 at = from->code + r->patch;
     if (r->kind == REC_JUMP) {
         if (!near || (i32)(to->pa & 0xfff) != r->target) return;
-        host_patch_jump(k->rw, at, to->code);
         k->st.near++;
-        return;
+    } else {
+        if (!near && (is_local(c) || (!(to->key & MODE_FLAT) && (c->cr0 & CR0_PG)))) return;
+        k->st.far++;
     }
-    if (!near && (is_local(c) || (!(to->key & MODE_FLAT) && (c->cr0 & CR0_PG)))) return;
-    host_patch_far(k->rw, at, (u32)(c->jump_context >> 32), e->link_base, to->code);
-    k->st.far++;
+    bool counted = r->resume_flags & EDGE_COUNTED;
+    struct host_link l = {.to = to->code + (!counted     ? 0
+                                            : from == to ? to->inside
+                                                         : to->counted),
+                          .net = (i8)(to->n - (from->n - r->done)),
+                          .bare = to->bare,
+                          .gen = (u32)(c->jump_context >> 32),
+                          .base = e->link_base};
+    tb_link(k, r, to, &l);
 }
 
 // The block at RIP, NULL if its code cannot be kept or execution must stop here (ATTN_EXIT); sets code_base. May raise
@@ -287,7 +293,7 @@ static void refuse_jump(struct cpu *c, struct exec *e, const struct tb *t, const
     in_c(c, e, rip);
 }
 
-static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
+static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, struct tb_rec *r)
 {
     u64 rip = c->code_base + (u64)(i64)r->target, to = rip;
     bool bad = !rip_canonical(rip);
@@ -356,7 +362,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
     c->host_want = 0;
     for (;;) {
         k->st.enters++;
-        const struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
+        struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
         u8 live = c->host_live;
         t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
@@ -370,6 +376,8 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
             at = k->rx + t->code + r->resume;
             continue;
         }
+        if (c->left < 0 && (r->kind == REC_JUMP || r->kind == REC_FAR))
+            c->left += host_link_net(k->rw, t->code, r); // an edge's
         tcg_flags_complete(c, r->cc_op, r->cc_dst, r->cc_src, r->imm);
         struct raw_flags raw = {c->cc_op, c->cc_dst, c->cc_src};
         tcg_flags_normal(c);

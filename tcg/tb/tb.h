@@ -66,6 +66,8 @@ struct tb *tb_find(const struct tcg *k, u64 pa, u32 key);
 struct tb *tb_alloc(struct tcg *k);          // room for TB_MAX instructions; NULL: full. Not kept until tb_insert().
 bool tb_insert(struct tcg *k, struct tb *t); // marks its lines; false: its bytes cannot be watched
 void tb_translated(struct tcg *k, struct tb *t); // it has code now: what led to its dead forerunner leads here
+// The edge r leads to `to` now, as l says.
+void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_link *l);
 void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause);
 void tb_forget(struct tcg *k);
 void tb_new_age(struct tcg *k); // the same, and generations start again from 1

@@ -88,9 +88,11 @@ static void own_loop(void)
     CHECK_EQ(need(b, 1, IR_DEC), IR_FL_NOCF);
     CHECK_EQ(need(b, 2, IR_JCC), 0);
     CHECK_EQ(need(b, 2, IR_JMP), IR_FL_ALL);
+    CHECK(b->e.bare); // who links to this block need not store the flags
     block_free(b);
     b = run(M64, "48 11 d8 48 ff c9 75 f8", true); // adc; dec; jne start
     CHECK_EQ(need(b, 2, IR_JCC), IR_FL_CF);
+    CHECK(!b->e.bare);
     block_free(b);
     b = run(M64, "48 03 03 48 ff c9 75 f8", true); // add rax,[rbx]: may fault at once
     CHECK_EQ(need(b, 2, IR_JCC), IR_FL_ALL);

@@ -61,7 +61,7 @@ struct em {
     u32 i; // its index
     struct flags_state fl;
     bool code64, flat;
-    bool bmi2; // the host has it
+    bool bmi2;            // the host has it
     u8 live;              // CPU_HOST_* the block uses
     u8 x87;               // last x87 instruction that FIP and FOP do not name yet, plus 1
     bool left_insn;       // the operation left for the interpreter unconditionally
@@ -74,7 +74,8 @@ struct em {
         u32 op;
         u8 x87;
     } taken[16]; // side exits to be emitted in the cold part
-    u32 ntaken;
+    u32 ntaken, nloop;
+    struct stub loops[16];  // edges in line, whose exits are in the cold part
     u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
     bool rec_after[IR_MAX]; // somebody may look at the record behind this operation
 };

@@ -22,15 +22,17 @@ struct tb_rec *rec_new(struct em *m, unsigned kind)
                          .cc_dst = CC_IN_MEMORY,
                          .cc_src = CC_IN_MEMORY};
     r->x87 = m->x87;
-    if (kind == REC_INSN) {
-        r->resume_flags = m->op->op == IR_MEM ? WHY_MEMORY : m->op->op == IR_LOOKUP ? WHY_JUMP : 0;
-        r->target = offset_of(m, m->op->insn);
+    if (kind == REC_INSN || kind == REC_JUMP) {
         if (f->known) {
             r->cc_op = f->op;
             r->cc_dst = f->dst;
             r->cc_src = f->src;
             r->imm = f->imm;
         }
+    }
+    if (kind == REC_INSN) {
+        r->resume_flags = m->op->op == IR_MEM ? WHY_MEMORY : m->op->op == IR_LOOKUP ? WHY_JUMP : 0;
+        r->target = offset_of(m, m->op->insn);
     }
     return r;
 }
@@ -156,62 +158,112 @@ void emit_prologue(struct em *m)
     r->target = offset_of(m, 0);
     put_rmi(m, 0, 0x83, 8, ALU_SUB, &left, m->t->n, 1);
     m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_S)};
+    m->out->counted = (u8)here(m);
     if (m->t->pa2 != ~(u64)0) { // the second page's translation, for which exec.c vouches (host_patch_guard)
         r->resume = (u16)here(m);
         put_guard(m, &m->stubs[m->nstub].at, &m->stubs[m->nstub + 1].at);
         for (unsigned k = 0; k < 2; k++, m->nstub++) m->stubs[m->nstub].rec = m->stubs[m->nstub].back = 0;
     }
     vec_prologue(m);
-    if (m->flat || m->code64) return;
-    // CS limit: the block's last byte
-    struct opnd limit = o_mem(
-        H_CPU, (i32)(offsetof(struct cpu, seg) + S_CS * sizeof(struct seg) + offsetof(struct seg, limit)) - TCG_BIAS);
-    put_load(m, 8, H_TMP, O_CPU(code_base));
-    put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, offset_of(m, m->t->n) - 1);
-    put_rm(m, 0, 0x3b, 4, H_TMP, &limit);
-    m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_A)};
+    if (!m->flat && !m->code64) { // CS limit: the block's last byte
+        struct opnd limit =
+            o_mem(H_CPU, (i32)(offsetof(struct cpu, seg) + S_CS * sizeof(struct seg) + offsetof(struct seg, limit)) -
+                             TCG_BIAS);
+        put_load(m, 8, H_TMP, O_CPU(code_base));
+        put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, offset_of(m, m->t->n) - 1);
+        put_rm(m, 0, 0x3b, 4, H_TMP, &limit);
+        m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_A)};
+    }
+    m->out->inside = (u8)here(m);
 }
 
-// ---- jumps
+// ---- edges: jumps to other blocks (tcg.h). What host_link() fills in stands at tb_rec.patch:
+// plain   jmp rel32 (patch is the rel32's), or the jcc itself
+// counted sub [left], net; jns rel32; jmp exit
+// far     the same behind a guard: cmp [generation]; jne exit; mov r11, base; cmp [code_base], r11; jne exit;
+//         sub [left], net; js exit (if counted); add [code_base], k; jmp rel32
+// The jcc whose rel32 is at tb_rec.resume (0: none) leaves by the exit as long as there is no link; else it leads to
+// what stores the record, `spill` bytes before patch, or `bare` bytes before if the record is not to be stored.
+enum { NET = 4, COUNTED_TO = 7, COUNTED_LEN = 16, GUARD_LEN = 34, FAR_COUNT = 11, FAR_LEN = GUARD_LEN + 8 + 5 };
 
 static bool is_far(const struct ir_op *o) { return o->size == 2 || o->imm < 0 || o->imm >= (i64)PAGE_SIZE; }
+static bool is_loop(const struct em *m, const struct ir_op *o) { return !is_far(o) && o->imm == offset_of(m, 0); }
 
-// The link to o->imm; everything is stored. r->patch is where run-time will put it.
-static void put_link(struct em *m, const struct ir_op *o, struct tb_rec *r)
+static void describe_edge(struct tb_rec *r, const struct ir_op *o, unsigned flags)
 {
+    r->kind = is_far(o) ? REC_FAR : REC_JUMP;
     r->target = (i32)o->imm;
-    r->done = (u8)m->t->n; // left is right
-    r->x87 = 0;
-    r->imm = o->size;
-    r->resume_flags = o->acc & IR_DEADFLAGS ? FLAGS_DEAD : 0;
+    r->done = (u8)(o->insn + 1);
+    r->resume_flags = (u8)flags;
+}
+
+static void put_count(struct em *m)
+{
+    struct opnd left = O_CPU(left);
+    put_rmi(m, 0, 0x83, 8, ALU_SUB, &left, 0, 1);
+}
+
+static void put_counted(struct em *m, struct tb_rec *r)
+{
     u32 rec = (u32)(r - m->out->rec);
-    if (!is_far(o)) {
-        r->kind = REC_JUMP;
-        r->patch = (u16)put_jmp(m);
-        patch_here(m, r->patch);
-        put_exit(m, rec);
-        return;
-    }
-    // Guard: the same translations and the same page of RIP as when the link was made; see host_patch_far().
-    r->kind = REC_FAR;
     r->patch = (u16)here(m);
+    put_count(m);
+    u32 on = put_jcc(m, C_NS), out = put_jmp(m);
+    patch_to_exit(m, on, rec);
+    patch_to_exit(m, out, rec);
+}
+
+static void put_far(struct em *m, const struct ir_op *o, struct tb_rec *r)
+{
     struct opnd base = O_CPU(code_base);
-    u32 a, b;
+    u32 a, b, rec = (u32)(r - m->out->rec);
+    r->patch = (u16)here(m);
     put_guard(m, &a, &b);
+    patch_to_exit(m, a, rec);
+    patch_to_exit(m, b, rec);
+    if (r->resume_flags & EDGE_COUNTED) {
+        put_count(m);
+        patch_to_exit(m, put_jcc(m, C_S), rec);
+    }
     put_rmi(m, 0, 0x81, 8, ALU_ADD, &base, o->imm & ~(i64)0xfff, 4);
     put_jmp(m);
-    patch_here(m, a);
-    patch_here(m, b);
-    put_exit(m, rec);
 }
 
-void host_patch_far(u8 *rw_base, u32 at, u32 gen, u64 base, u32 to)
+static void put_rel(u8 *rw_base, u32 at, u32 to) { st32(rw_base + at, to - (at + 4)); }
+static bool is_counted(const struct tb_rec *r) { return r->resume_flags & EDGE_COUNTED; }
+static u32 far_len(const struct tb_rec *r) { return FAR_LEN + (is_counted(r) ? FAR_COUNT : 0); }
+
+// Offset of the count's operand.
+static u32 net_at(u32 code, const struct tb_rec *r)
 {
-    st32(rw_base + at + 43, to - (at + 47));
-    host_patch_guard(rw_base, at, gen, base);
+    return code + r->patch + (r->kind == REC_FAR ? GUARD_LEN : 0) + NET;
 }
 
-void host_patch_jump(u8 *rw_base, u32 at, u32 to) { st32(rw_base + at, to - (at + 4)); }
+static u32 jump_of(u32 code, const struct tb_rec *r)
+{
+    u32 at = code + r->patch;
+    return r->kind == REC_FAR ? at + far_len(r) - 4 : is_counted(r) ? at + COUNTED_TO : at;
+}
+
+void host_link(u8 *rw_base, u32 code, const struct tb_rec *r, const struct host_link *l)
+{
+    if (is_counted(r)) rw_base[net_at(code, r)] = (u8)l->net;
+    put_rel(rw_base, jump_of(code, r), l->to);
+    if (r->kind == REC_FAR) host_patch_guard(rw_base, code + r->patch, l->gen, l->base);
+    if (r->resume) put_rel(rw_base, code + r->resume, code + r->patch - (l->bare ? r->bare : r->spill));
+}
+
+void host_unlink(u8 *rw_base, u32 code, const struct tb_rec *r, u32 stub)
+{
+    if (r->resume) put_rel(rw_base, code + r->resume, stub);
+    if (r->kind == REC_FAR)
+        host_patch_guard(rw_base, code + r->patch, ~0u, 0);
+    else
+        put_rel(rw_base, jump_of(code, r), stub);
+    if (is_counted(r)) rw_base[net_at(code, r)] = 0;
+}
+
+i8 host_link_net(const u8 *rw_base, u32 code, const struct tb_rec *r) { return (i8)rw_base[net_at(code, r)]; }
 
 void host_patch_entry(u8 *rw_base, u32 at, u32 to)
 {
@@ -219,32 +271,52 @@ void host_patch_entry(u8 *rw_base, u32 at, u32 to)
     st32(rw_base + at + 1, to - (at + 5));
 }
 
+// ---- direct jumps
+
+// The block's last operation: nothing has been counted too much.
 void emit_jump(struct em *m)
 {
     const struct ir_op *o = m->op;
-    if (!(o->acc & IR_DEADFLAGS)) fl_spill(m, &m->fl);
+    struct tb_rec *r = rec_new(m, REC_JUMP);
+    bool loop = is_loop(m, o);
+    describe_edge(r, o, loop ? EDGE_COUNTED : 0);
+    if (!loop || !m->e->bare) fl_spill(m, &m->fl);
     vec_pointers(m);
-    put_link(m, o, rec_new(m, REC_JUMP));
+    if (loop) {
+        put_counted(m, r);
+    } else if (r->kind == REC_FAR) {
+        put_far(m, o, r);
+    } else {
+        r->patch = (u16)put_jmp(m);
+        patch_to_exit(m, r->patch, (u32)(r - m->out->rec));
+    }
 }
 
-// A side exit that needs nothing but the jump goes straight to its target; else by way of the cold part.
+// A branch whose other side is in the cold part.
 static void taken(struct em *m, u32 at)
 {
-    const struct ir_op *o = m->op;
-    struct flags_state f = m->fl;
-    if (o->acc & IR_DEADFLAGS) f.known = false;
     struct tb_rec *r = rec_new(m, REC_JUMP);
     m->taken[m->ntaken].at = at;
     m->taken[m->ntaken].rec = (u32)(r - m->out->rec);
-    m->taken[m->ntaken].fl = f;
+    m->taken[m->ntaken].fl = m->fl;
     m->taken[m->ntaken].x87 = m->x87;
     m->taken[m->ntaken++].op = m->i;
 }
 
 void emit_jcc(struct em *m)
 {
-    fl_need(m, cond_mask(m->op->cc));
-    taken(m, put_jcc(m, m->op->cc));
+    const struct ir_op *o = m->op;
+    fl_need(m, cond_mask(o->cc));
+    if (!is_loop(m, o) || m->x87 || !(m->e->bare || fl_spilled(&m->fl))) {
+        taken(m, put_jcc(m, o->cc));
+        return;
+    }
+    // The loop goes round in line.
+    put8(m, 0x70 | (o->cc ^ 1));
+    put8(m, COUNTED_LEN);
+    struct tb_rec *r = rec_new(m, REC_JUMP);
+    describe_edge(r, o, EDGE_COUNTED);
+    put_counted(m, r);
 }
 
 void emit_jrcxz(struct em *m)
@@ -265,34 +337,35 @@ void emit_jrcxz(struct em *m)
     taken(m, put_jmp(m));
 }
 
+static void cold_taken(struct em *m, u32 k)
+{
+    const struct ir_op *o = m->op = &m->e->ir.op[m->taken[k].op];
+    struct tb_rec *r = &m->out->rec[m->taken[k].rec];
+    const struct flags_state *f = &m->taken[k].fl;
+    m->x87 = m->taken[k].x87;
+    bool direct = m->t->n == o->insn + 1u && !is_far(o) && fl_spilled(f) && !m->x87;
+    describe_edge(r, o, direct ? 0 : EDGE_COUNTED);
+    patch_to_exit(m, m->taken[k].at, m->taken[k].rec);
+    if (direct) { // the branch itself is the link
+        r->patch = (u16)m->taken[k].at;
+        return;
+    }
+    u32 start = here(m), bare;
+    r->resume = (u16)m->taken[k].at;
+    fl_spill(m, f);
+    bare = here(m);
+    vec_pointers(m);
+    r->spill = (u8)(here(m) - start);
+    r->bare = (u8)(here(m) - bare);
+    if (r->kind == REC_FAR)
+        put_far(m, o, r);
+    else
+        put_counted(m, r);
+}
+
 void emit_cold(struct em *m)
 {
-    for (u32 k = 0; k < m->ntaken; k++) {
-        const struct ir_op *o = &m->e->ir.op[m->taken[k].op];
-        struct tb_rec *r = &m->out->rec[m->taken[k].rec];
-        const struct flags_state *f = &m->taken[k].fl;
-        unsigned rest = m->t->n - (o->insn + 1u);
-        m->op = o;
-        m->x87 = m->taken[k].x87;
-        if (!rest && !is_far(o) && fl_spilled(f) && !m->x87) {
-            patch_here(m, m->taken[k].at);
-            r->target = (i32)o->imm;
-            r->done = (u8)m->t->n; // left is right
-            r->imm = o->size;
-            r->resume_flags = o->acc & IR_DEADFLAGS ? FLAGS_DEAD : 0;
-            r->patch = (u16)m->taken[k].at;
-            put_exit(m, m->taken[k].rec);
-            continue;
-        }
-        patch_here(m, m->taken[k].at);
-        fl_spill(m, f);
-        vec_pointers(m);
-        if (rest) {
-            struct opnd left = O_CPU(left);
-            put_rmi(m, 0, 0x83, 8, ALU_ADD, &left, rest, 1);
-        }
-        put_link(m, o, r);
-    }
+    for (u32 k = 0; k < m->ntaken; k++) cold_taken(m, k);
     vec_cold(m);
     struct opnd flags = O_CPU(host_flags);
     for (u32 k = 0; k < m->nstub; k++) {

@@ -109,15 +109,14 @@ void fl_analyse(struct em *m)
     for (u32 i = b->n; i-- > 0;) {
         const struct ir_op *o = &b->op[i];
         const struct ir_fact *f = &ir_facts[o->op];
-        bool dead = o->acc & IR_DEADFLAGS;
         m->rec_after[i] = live;
         if (f->writes == IR_FL_ALL && !(f->props & IR_EXIT) && !(f->reads & ~IR_FL_CF)) live = false;
         switch (o->op) {
         case IR_JMP:
-        case IR_GO: live = !dead; break;
-        case IR_LEAVE: live = true; break;
+        case IR_GO:
+        case IR_LEAVE:
         case IR_JCC:
-        case IR_JRCXZ: live |= !dead; break;
+        case IR_JRCXZ: live = true; break;
         case IR_SHLV:
         case IR_SHRV:
         case IR_SARV: live |= m->rec_after[i]; break;
