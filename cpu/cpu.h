@@ -256,6 +256,10 @@ struct cpu_engine {
     void (*flush)(struct cpu *c);    // every decoded or translated block
     void (*invalidate)(struct cpu *c, u64 pa, u64 len); // those that overlap these bytes
     void (*info)(struct cpu *c, struct buf *out);
+    // For people who look at a translator (`jit`): all about the code at a linear address; counting executions and
+    // exits of blocks. NULL: there is nothing to show.
+    void (*show)(struct cpu *c, u64 lin, struct buf *out);
+    void (*count)(struct cpu *c, bool on);
     const void *config; // the engine's own: who wants another one than the default copies the struct
 };
 

@@ -133,6 +133,8 @@ struct tb_code {
     u8 counted, inside; // out: as in struct tb
     u32 rec0;           // index that rec[0] will have
     const u8 *stubs;    // where rec[0]'s exit stub runs; the others follow
+    u64 *count;         // NULL, or where the code shall count its executions
+    u16 *map; // NULL, or room for IR_MAX + 1: offset of each operation's code; behind the last, the cold part's
 };
 enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576, HOST_STUB = 5 /* bytes of an exit stub */ };
 
@@ -197,6 +199,8 @@ i8 host_link_net(const u8 *rw_base, u32 code, const struct tb_rec *r);
 void host_patch_guard(u8 *rw_base, u32 at, u32 gen, u64 base);
 // Makes a block's entry go to `to` (5 bytes are overwritten).
 void host_patch_entry(u8 *rw_base, u32 at, u32 to);
+// For people who look: how far behind `code` the jump there leads, 0: it is none.
+i32 host_jump_distance(const u8 *code);
 
 // tb/: the engine. Who wants another configuration copies tcg_engine and sets its `config`.
 #define TCG_SIZE_MIN     (2ull << 20)
@@ -210,8 +214,9 @@ struct tcg_config {
     bool check;                      // every run of translated code is compared with the reference's (check.c)
     const char *command;             // how to see it again, for the report; may be NULL
     void (*differ)(const char *why); // takes the report, then goes on; NULL: to stderr, and panic
-    // Prints `len` bytes of code that stand at `at`, MODE_16 … MODE_64; NULL: bytes are shown.
-    void (*disas)(struct cpu *c, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode);
+    // One instruction of `code` (MODE_16 … MODE_64) that stands at `at`, as text; its length, 0: none. NULL: bytes are
+    // shown.
+    unsigned (*disas)(struct cpu *c, unsigned code, u64 at, const u8 *bytes, unsigned n, char *text, size_t size);
     u64 (*ticks)(void); // a clock for the statistics, NULL: translation time is not measured
 };
 extern const struct tcg_config tcg_default_config;

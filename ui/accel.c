@@ -23,24 +23,6 @@ void accel_command(const char *text) { command = text; }
 static const char *const names[] = {"tcg", "interp", "check"};
 
 #if HAVE_TCG
-static void disas_code(struct cpu *c, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode)
-{
-    char text[160];
-    for (u32 k = 0; k < len;) {
-        unsigned n = disas_as(c, mode, at + k, code + k, len - k, text, sizeof text);
-        if (!n) n = 1;
-        buf_printf(out, "0x%08llx: ", (unsigned long long)at + k);
-        for (unsigned i = 0; i < 11; i++) {
-            if (i < n)
-                buf_printf(out, " %02x", code[k + i]);
-            else
-                buf_printf(out, "   ");
-        }
-        buf_printf(out, "  %s\n", text);
-        k += n;
-    }
-}
-
 static u64 ticks(void) { return __rdtsc(); }
 
 struct tcg_opts {
@@ -69,7 +51,7 @@ static bool tcg_option(const char *arg, const struct cpu_engine **engine, struct
                                  .cold = (i32)o.cold,
                                  .one_insn = o.one_insn == 1,
                                  .no_opt = o.opt == 0,
-                                 .disas = disas_code,
+                                 .disas = disas_as,
                                  .ticks = ticks};
     config.check = !strncmp(strncmp(arg, "accel=", 6) ? arg : arg + 6, "check", 5);
     config.command = command;

@@ -13,6 +13,7 @@
 #include "hw/storage/i82077.h"
 #include "mem/base/bits.h"
 #include "ui/chr.h"
+#include "ui/debug_int.h"
 #include "ui/monitor.h"
 #include "ui/opt.h"
 #include "ui/vm.h"
@@ -167,6 +168,27 @@ void info_jit(struct mon_call *a)
     struct cpu *c = mon_the_cpu();
     buf_printf(out, "engine %s\n", c->engine->name);
     if (c->engine->info) c->engine->info(c, out);
+}
+
+// `jit`, `jit ADDR`, `jit count on|off`.
+void mon_jit(struct mon_call *a)
+{
+    struct cpu *c = mon_the_cpu();
+    u64 lin = debug_linear(c);
+    if (!c->engine->show) {
+        mon_fail(a, "jit: engine %s does not translate (-accel tcg does)", c->engine->name);
+        return;
+    }
+    if (a->argc && !strcmp(a->argv[0], "count")) {
+        bool on = a->argc == 2 && !strcmp(a->argv[1], "on");
+        if (!on && (a->argc != 2 || strcmp(a->argv[1], "off")))
+            mon_fail(a, "jit count: on or off is missing");
+        else
+            c->engine->count(c, on);
+        return;
+    }
+    if (a->argc && !mon_number(a, "address", a->rest, &lin)) return;
+    c->engine->show(c, lin, a->out);
 }
 
 static void one_irq(struct buf *out, const char *name, const u64 *n, unsigned lines)

@@ -36,6 +36,26 @@ static bool straddler(struct cpu *c, struct tb *t, u64 rip, unsigned page_room)
     return true;
 }
 
+bool tb_decode(struct cpu *c, const struct tcg *k, struct tb *t, u64 rip, const u8 *host, u32 marks)
+{
+    unsigned page_room = PAGE_SIZE - (t->pa & 0xfff), most = k->cfg.one_insn ? 1 : TB_MAX;
+    unsigned jcc = c->trail->blocks_on ? TB_JCC : 0; // then a block's last instruction is the one that branches
+    t->key = c->mode | marks;
+    while (t->n < most) {
+        if (unlikely(marks) && t->n && hook_marked(c->hooks, tb_linear(c, rip + t->bytes), t->pa + t->bytes)) break;
+        struct insn *i = &t->insn[t->n];
+        unsigned room = min_u64(page_room - t->bytes, limit_room(c, rip + t->bytes));
+        enum decode_status s = decode(c->decoder, host + t->bytes, room, c->mode & MODE_CODE, i);
+        if (s == DECODE_MORE) break; // page border or limit: the next block's affair
+        interp_finish(c, i, s);
+        if (hook_wants(c, HOOK_MAGIC) && interp_is_magic(i)) return t->n != 0; // executed alone
+        t->bytes += i->len;
+        t->n++;
+        if (ends_block(t, i, &jcc)) break;
+    }
+    return true;
+}
+
 struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa, u32 marks)
 {
     u8 *host;
@@ -47,26 +67,9 @@ struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa, u32 marks)
         tb_forget(k);
         t = tb_alloc(k);
     }
-    unsigned page_room = PAGE_SIZE - (pa & 0xfff), most = k->cfg.one_insn ? 1 : TB_MAX;
-    unsigned jcc = c->trail->blocks_on ? TB_JCC : 0; // then a block's last instruction is the one that branches
     t->pa = pa;
-    t->key = c->mode | marks;
-    while (t->n < most) {
-        if (unlikely(marks) && t->n && hook_marked(c->hooks, tb_linear(c, rip + t->bytes), pa + t->bytes)) break;
-        struct insn *i = &t->insn[t->n];
-        unsigned room = min_u64(page_room - t->bytes, limit_room(c, rip + t->bytes));
-        enum decode_status s = decode(c->decoder, host + t->bytes, room, c->mode & MODE_CODE, i);
-        if (s == DECODE_MORE) break; // page border or limit: the next block's affair
-        interp_finish(c, i, s);
-        if (hook_wants(c, HOOK_MAGIC) && interp_is_magic(i)) { // executed alone
-            if (!t->n) return NULL;
-            break;
-        }
-        t->bytes += i->len;
-        t->n++;
-        if (ends_block(t, i, &jcc)) break;
-    }
-    if (!t->n && !straddler(c, t, rip, page_room)) return NULL;
+    if (!tb_decode(c, k, t, rip, host, marks)) return NULL;
+    if (!t->n && !straddler(c, t, rip, PAGE_SIZE - (pa & 0xfff))) return NULL;
     k->st.built++;
     k->st.built_insns += t->n;
     k->st.built_bytes += t->bytes;
@@ -110,7 +113,8 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
                                .size = TB_CODE_MAX,
                                .rec = k->rec + k->rec_used,
                                .rec0 = k->rec_used,
-                               .stubs = k->rx + code_stub(k, k->rec_used)};
+                               .stubs = k->rx + code_stub(k, k->rec_used),
+                               .count = k->count ? &k->count[k->rec_used] : NULL};
         if (tb_compile(e, t, &out)) break;
         k->st.fails++;
         if (t->n == 1) {

@@ -152,6 +152,18 @@ void tb_translated(struct tcg *k, struct tb *t)
 
 static bool overlaps(u64 a, u64 alen, u64 b, u64 blen) { return a < b + blen && b < a + alen; }
 
+static void note_death(struct tcg *k, const struct tb *t, unsigned cause)
+{
+    struct cpu *c = k->cpu[k->bus->cur_cpu < k->users ? k->bus->cur_cpu : 0];
+    k->death[k->ndeaths++ % TB_DEATHS] = (struct tb_death){.pa = t->pa,
+                                                           .rip = c->cur ? c->engine->fault_rip(c) : c->gpr[R_RIP],
+                                                           .icount = cpu_icount(c),
+                                                           .key = t->key,
+                                                           .bytes = t->bytes,
+                                                           .cpu = (u8)c->index,
+                                                           .cause = (u8)cause};
+}
+
 // One page's part: kills what overlaps, drops dead blocks from the list, renews the marks.
 static void invalidate_page(struct tcg *k, u64 pa, u64 len, u64 *cause)
 {
@@ -165,6 +177,7 @@ static void invalidate_page(struct tcg *k, u64 pa, u64 len, u64 *cause)
         if (!t->dead && here && overlaps(from, n, pa, len)) {
             kill(k, t);
             ++*cause;
+            note_death(k, t, cause == &k->st.by_cpu ? DEATH_CPU : cause == &k->st.by_dma ? DEATH_DMA : DEATH_PAGE);
         }
         if (t->dead) {
             *link = t->page[which];
@@ -185,6 +198,21 @@ void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause)
     }
 }
 
+void tb_each(const struct tcg *k, u64 pa, void (*fn)(struct tb *t, void *arg), void *arg)
+{
+    if (pa == ~(u64)0) {
+        for (u32 i = 0; i < TB_HASH; i++)
+            for (struct tb *t = k->hash[i]; t; t = t->hash) fn(t, arg);
+        return;
+    }
+    int which;
+    for (struct tb *link = k->pages[hash_page(pa)]; link;) {
+        struct tb *t = untag(link, &which);
+        link = t->page[which];
+        if (!t->dead && (((which ? t->pa2 : t->pa) ^ pa) & PAGE_MASK) == 0) fn(t, arg);
+    }
+}
+
 void tb_forget(struct tcg *k)
 {
     bool empty = k->meta_used == 16;
@@ -195,6 +223,7 @@ void tb_forget(struct tcg *k)
     memset(k->gone, 0, sizeof k->gone);
     k->meta_used = 16;
     k->code_used = k->code_first;
+    if (k->count) memset(k->count, 0, k->rec_used * sizeof *k->count);
     k->rec_used = 1;
     k->epoch++;
     k->st.flushes++;

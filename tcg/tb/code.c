@@ -72,6 +72,13 @@ void code_close(struct tcg *k)
     munmap((void *)k->rx, k->code_size);
     munmap(k->meta, k->meta_size);
     munmap(k->rec, (u64)k->rec_size * sizeof *k->rec);
+    if (k->count) munmap(k->count, (u64)k->rec_size * sizeof *k->count);
+}
+
+void code_count(struct tcg *k, bool on)
+{
+    if (k->count) munmap(k->count, (u64)k->rec_size * sizeof *k->count);
+    k->count = on ? arena((u64)k->rec_size * sizeof *k->count) : NULL;
 }
 
 bool code_room(struct tcg *k)

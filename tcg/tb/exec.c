@@ -366,6 +366,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
         u8 live = c->host_live;
         t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
+        if (unlikely(k->count != NULL) && r->kind != REC_BUDGET) k->count[r - k->rec]++;
         c->host_live = 0;
         if (live & CPU_HOST_X87) tb_x87_from_host(c);
         if (r->x87) tb_x87_pointers(c, t, r->x87 - 1u);
@@ -521,6 +522,19 @@ static void tcg_info(struct cpu *c, struct buf *out)
     if (e->check) check_info(e->check, out);
 }
 
+static void tcg_show(struct cpu *c, u64 lin, struct buf *out)
+{
+    struct exec *e = c->engine_data;
+    tb_show(c, e->k, lin, out);
+}
+
+static void tcg_count(struct cpu *c, bool on)
+{
+    struct exec *e = c->engine_data;
+    code_count(e->k, on);
+    tcg_flush(c);
+}
+
 const struct cpu_engine tcg_engine = {.name = "tcg",
                                       .create = tcg_create,
                                       .destroy = tcg_destroy,
@@ -530,4 +544,6 @@ const struct cpu_engine tcg_engine = {.name = "tcg",
                                       .progress = tcg_progress,
                                       .flush = tcg_flush,
                                       .invalidate = tcg_invalidate,
-                                      .info = tcg_info};
+                                      .info = tcg_info,
+                                      .show = tcg_show,
+                                      .count = tcg_count};

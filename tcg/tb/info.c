@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `info jit`, and what -d in_asm and out_asm print.
+#include <stdio.h>
 #include <stdlib.h>
 #include "mem/base/bits.h"
 #include "mem/base/buf.h"
@@ -75,15 +76,31 @@ void tb_info(const struct tcg *k, struct buf *out)
 }
 
 // ---- logs
+u32 tb_disas(const struct tcg *k, const u8 *code, u32 len, u64 at, unsigned mode, char *text, size_t size)
+{
+    u32 n = k->cfg.disas ? k->cfg.disas(k->cpu[0], mode, at, code, len, text, size) : 0;
+    if (n) return n;
+    struct buf bytes = {0};
+    for (; n < 8 && n < len; n++) buf_printf(&bytes, "%s%02x", n ? " " : "", code[n]);
+    snprintf(text, size, "%s", buf_text(&bytes));
+    buf_free(&bytes);
+    return n;
+}
+
 static void disassemble(const struct tcg *k, struct buf *out, const u8 *code, u32 len, u64 at, unsigned mode)
 {
-    if (k->cfg.disas) {
-        k->cfg.disas(k->cpu[0], out, code, len, at, mode);
-        return;
+    char text[160];
+    for (u32 from = 0, n; from < len; from += n) {
+        n = tb_disas(k, code + from, len - from, at + from, mode, text, sizeof text);
+        buf_printf(out, "0x%08llx: ", (ull)at + from);
+        for (u32 i = 0; i < 11; i++) {
+            if (i < n)
+                buf_printf(out, " %02x", code[from + i]);
+            else
+                buf_printf(out, "   ");
+        }
+        buf_printf(out, "  %s\n", text);
     }
-    buf_printf(out, "%llx:", (ull)at);
-    for (u32 i = 0; i < len; i++) buf_printf(out, " %02x", code[i]);
-    buf_printf(out, "\n");
 }
 
 void tb_print_guest(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out)

@@ -29,6 +29,16 @@ struct tcg_stats {
     u32 fallback[OP_COUNT];
 };
 
+// Blocks that were invalidated, the last ones, for `jit`.
+enum { TB_DEATHS = 256 };
+struct tb_death {
+    u64 pa, rip, icount; // rip, icount: of the CPU that wrote (by_cpu), or was running
+    u32 key;
+    u16 bytes;
+    u8 cpu, cause; // enum
+};
+enum { DEATH_CPU, DEATH_DMA, DEATH_PAGE };
+
 // What all CPUs share.
 struct tcg {
     struct bus *bus;
@@ -49,6 +59,9 @@ struct tcg {
     struct cpu *cpu[64];
     struct compile_env env;
     struct tcg_stats st;
+    u64 *count; // `jit count`: by record, times left there; a block's first record: times entered. NULL: nobody counts
+    u32 ndeaths;
+    struct tb_death death[TB_DEATHS]; // a ring
 };
 
 INLINE struct tb *tb_at(const struct tcg *k, u32 n) { return (struct tb *)(k->meta + ((u64)n << 4)); }
@@ -59,6 +72,7 @@ void code_open(struct tcg *k, u64 bytes); // panics if the host refuses: tcg_pos
 void code_close(struct tcg *k);
 bool code_room(struct tcg *k); // for one more block, whatever its size
 INLINE u32 code_stub(const struct tcg *k, u32 rec) { return k->stubs + rec * HOST_STUB; }
+void code_count(struct tcg *k, bool on); // counters: afterwards tb_forget()
 // cache.c
 struct tcg *tb_cache_get(struct cpu *c);
 void tb_cache_put(struct cpu *c);
@@ -70,21 +84,30 @@ void tb_translated(struct tcg *k, struct tb *t); // it has code now: what led to
 void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_link *l);
 void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause);
 void tb_forget(struct tcg *k);
+// Calls fn for every live block that has bytes on this page; ~0: for every one.
+void tb_each(const struct tcg *k, u64 pa, void (*fn)(struct tb *t, void *arg), void *arg);
 void tb_new_age(struct tcg *k); // the same, and generations start again from 1
 // build.c
 u64 tb_linear(const struct cpu *c, u64 rip); // of code
 // Decodes a block at rip; NULL if its bytes cannot be cached. Raises what the fetch of the first instruction raises.
 // `marks`: cpu_break_key() of the page.
 struct tb *tb_build(struct cpu *c, struct tcg *k, u64 rip, u64 pa, u32 marks);
+// Its decoder: fills in t from bytes at `host`, which stand at rip and t->pa; the block ends with their page. t->n is 0
+// if an instruction crosses that; false: it is one that must be executed alone.
+bool tb_decode(struct cpu *c, const struct tcg *k, struct tb *t, u64 rip, const u8 *host, u32 marks);
 // Translates; false: the interpreter's functions must do, and after a flush (k->epoch) `t` is gone.
 bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip);
 // info.c
 void tb_info(const struct tcg *k, struct buf *out);
+u32 tb_disas(const struct tcg *k, const u8 *code, u32 len, u64 at, unsigned mode, char *text,
+             size_t size); // its length
 void tb_print_guest(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out);
 void tb_print_host(const struct tcg *k, const struct tb *t, u64 rip, struct buf *out);
 void tb_log_guest(struct tcg *k, const struct tb *t, u64 rip);
 void tb_log_entry(struct tcg *k, const struct tb *t, const struct cpu *c);
 void tb_log_host(struct tcg *k, const struct tb *t, u64 rip);
+// show.c: `jit`
+void tb_show(struct cpu *c, struct tcg *k, u64 lin, struct buf *out);
 // x87.c: the x87 registers to and from cpu.host_x87; FIP, FCS and FOP of instruction k.
 void tb_x87_to_host(struct cpu *c);
 void tb_x87_from_host(struct cpu *c);

@@ -107,6 +107,8 @@ void host_patch_guard(u8 *rw, u32 at, u32 gen, u64 base)
     st64(rw + at + 16, base);
 }
 
+i32 host_jump_distance(const u8 *code) { return 0; }
+
 static u8 *jne(u8 *p, const u8 *to)
 {
     p = PUT(p, 0x0f, 0x85);

@@ -856,6 +856,16 @@ static void emit_op(struct em *m)
     }
 }
 
+// jit count: R11 and the flags are nobody's at a block's entry.
+static void emit_count(struct em *m)
+{
+    struct opnd n = o_mem(H_TMP, 0);
+    put8(m, 0x49);
+    put8(m, 0xb8 | (H_TMP & 7));
+    put64(m, (u64)(uintptr_t)m->out->count);
+    put_rmi(m, 0, 0x83, 8, ALU_ADD, &n, 1, 1);
+}
+
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
 {
     struct em m;
@@ -877,17 +887,20 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     vec_scan(&m);
     fl_analyse(&m);
     emit_prologue(&m);
+    if (out->count) emit_count(&m);
     m.first_rec = out->nrec;
     for (m.i = 0; m.i < e->ir.n; m.i++) {
         m.op = &e->ir.op[m.i];
         if (m.p > m.end - 256 || out->nrec > TB_REC_MAX - 24 || m.nstub > TB_REC_MAX - 24) return false;
         m.left_insn = false;
+        if (out->map) out->map[m.i] = (u16)here(&m);
         emit_op(&m);
         // Behind an instruction that C has executed they are loaded if anybody wants them.
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(&m, m.op, m.fl.host);
         if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
     }
     if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;
+    if (out->map) out->map[e->ir.n] = (u16)here(&m);
     emit_cold(&m);
     out->live = m.live;
     out->len = here(&m);

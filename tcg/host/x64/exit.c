@@ -265,6 +265,13 @@ void host_unlink(u8 *rw_base, u32 code, const struct tb_rec *r, u32 stub)
 
 i8 host_link_net(const u8 *rw_base, u32 code, const struct tb_rec *r) { return (i8)rw_base[net_at(code, r)]; }
 
+i32 host_jump_distance(const u8 *code)
+{
+    if (code[0] == 0xe9) return (i32)ld32(code + 1) + 5;
+    if (code[0] == 0x0f && (code[1] & 0xf0) == 0x80) return (i32)ld32(code + 2) + 6;
+    return code[0] == 0xeb || (code[0] & 0xf0) == 0x70 ? (i8)code[1] + 2 : 0;
+}
+
 void host_patch_entry(u8 *rw_base, u32 at, u32 to)
 {
     rw_base[at] = 0xe9;
