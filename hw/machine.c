@@ -290,17 +290,17 @@ static void skip_time(struct machine *m)
         m->stopped_at = due;
 }
 
-enum machine_stop machine_step(struct machine *m, unsigned cpu)
+enum machine_stop machine_step(struct machine *m, unsigned cpu, bool events)
 {
     struct cpu *c = m->cpu[cpu];
     enum machine_stop why;
-    clock_run(&m->bus.clock);
+    if (events) clock_run(&m->bus.clock);
     if (serve_requests(m, &why)) return why;
     c->attn &= ~(u32)ATTN_EXIT;
     enum cpu_stop s = cpu_run(c, 1);
     if (m->time.icount_shift < 0) m->stopped_at += STEP_NS;
     if (s == CPU_STOP_HALT) skip_time(m);
-    clock_run(&m->bus.clock);
+    if (events) clock_run(&m->bus.clock);
     if (serve_requests(m, &why)) return why;
     return s == CPU_STOP_HALT || s == CPU_STOP_SHUTDOWN ? MACHINE_IDLE : MACHINE_BUSY;
 }
@@ -308,13 +308,21 @@ enum machine_stop machine_step(struct machine *m, unsigned cpu)
 void machine_state(struct machine *m, struct state *s)
 {
     u32 n = m->ncpus, rams = 0;
-    state_begin(s, "machine", 1);
+    u32 version = state_begin(s, "machine", 2), left = m->ncpus > 1 ? m->round.left : 0;
+    u64 budget = left ? m->round.budget : 0;
+    bool any = left && m->round.any;
     u64 t = clock_now(&m->bus.clock);
     state_u32(s, "cpus", &n);
     if (state_ok(s) && n != m->ncpus) state_fail(s, "%u CPUs, this machine has %u", n, m->ncpus);
     state_u64(s, "time", &t);
     state_u32(s, "turn", &m->turn);
     state_limit_u32(s, "turn", &m->turn, m->ncpus);
+    if (version > 1) { // a round of turns that a stop broke off; with one CPU it makes no difference
+        state_u32(s, "turns-left", &left);
+        state_limit_u32(s, "turns-left", &left, m->ncpus + 1);
+        state_u64(s, "turn-budget", &budget);
+        state_bool(s, "round-ran", &any);
+    }
     state_end(s);
     if (!state_ok(s)) return;
     if (state_loading(s)) {
@@ -336,7 +344,9 @@ void machine_state(struct machine *m, struct state *s)
     parts_state(&m->bus.parts, s);
     bus_map_commit(&m->bus);
     if (!state_loading(s)) return;
-    m->round.left = 0;
+    m->round.left = left;
+    m->round.budget = budget;
+    m->round.any = any;
     if (!state_ok(s)) machine_reset(m); // half a machine is none; its timers may lie years behind its time
     // Retired instructions were loaded with the CPUs: time is what it was.
     if (m->time.icount_shift >= 0) m->warp = t - (machine_icount(m) << m->time.icount_shift);

@@ -55,7 +55,8 @@ void machine_request(struct machine *m, int what); // BUS_REQ_* from outside (mo
 void machine_pause(struct machine *m);             // machine_run() returns MACHINE_PAUSED soon
 // One instruction of this CPU alone, for a debugger; the machine is stopped. Time goes on: with icount by that
 // instruction, else by 10 ns; while the CPU is halted, to the next event. What devices ask for is done as in run().
-enum machine_stop machine_step(struct machine *m, unsigned cpu);
+// events: false: no timer's event happens, however late it is then.
+enum machine_stop machine_step(struct machine *m, unsigned cpu, bool events);
 u64 machine_icount(struct machine *m); // retired by all CPUs
 // Everything: RAM, CPUs, parts. Version and shape of the machine are checked on load.
 struct state;

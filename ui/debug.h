@@ -68,8 +68,9 @@ struct debug_stop {
     u64 addr;     // watch: address accessed (linear or physical as the point); io: port; CR: its number
     u32 size;     // of the access
     bool write;
-    u64 old, value; // watch, io, CR, mode: before and after (reads: value)
-    int vector;     // exception, interrupt
+    enum { BY_CPU, BY_WALK, BY_DMA } by; // watch: who accessed
+    u64 old, value;                      // watch, io, CR, mode: before and after (reads: value)
+    int vector;                          // exception, interrupt
     u32 err;
     u8 int_kind;   // enum int_kind
     char text[64]; // POINT_TEXT; a condition that could not be evaluated
@@ -100,7 +101,8 @@ void debug_unlisten(struct debug_listener *l);
 
 // ---- going on. Each stops the machine first; the answer is debug_stop() then. Only this CPU moves in debug_step().
 enum {
-    STEP_HOLD = 1 // interrupts stay pending
+    STEP_HOLD = 1,    // interrupts stay pending
+    STEP_NO_TIMER = 2 // no timer's event happens
 };
 enum stop_kind debug_step(unsigned cpu, u64 n, unsigned flags);
 struct mon_call;

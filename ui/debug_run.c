@@ -24,12 +24,12 @@ static bool insn_at(struct cpu *c, u64 lin, struct insn *i)
 
 // ---- single steps
 
-static enum stop_kind steps(unsigned cpu, u64 n)
+static enum stop_kind steps(unsigned cpu, u64 n, bool events)
 {
     struct cpu *c = vm.pc->m.cpu[cpu];
     for (unsigned idle = 0; n;) {
         u64 before = cpu_icount(c);
-        enum machine_stop why = machine_step(&vm.pc->m, cpu);
+        enum machine_stop why = machine_step(&vm.pc->m, cpu, events);
         bool moved = cpu_icount(c) != before;
         n -= moved;
         idle = moved ? 0 : idle + 1;
@@ -67,7 +67,7 @@ enum stop_kind debug_step(unsigned cpu, u64 n, unsigned flags)
     debug_resuming();
     if (flags & STEP_HOLD) cpu_hold_interrupts(c, true);
     dbg.stepping = true;
-    enum stop_kind k = steps(cpu, n);
+    enum stop_kind k = steps(cpu, n, !(flags & STEP_NO_TIMER));
     dbg.stepping = false;
     cpu_hold_interrupts(c, false);
     finish_stop(k, cpu);
@@ -222,6 +222,7 @@ static void point_text(const struct debug_stop *s, struct buf *out)
             buf_printf(out, ", 0x%llx -> 0x%llx", (ull)s->old, (ull)s->value);
         else
             buf_printf(out, ", 0x%llx", (ull)s->value);
+        buf_printf(out, "%s", s->by == BY_DMA ? ", by DMA" : s->by == BY_WALK ? ", by a page walk" : "");
         break;
     case POINT_IO:
         buf_printf(out, ": %s port 0x%llx, %u bytes, 0x%llx", s->write ? "out to" : "in from", (ull)s->addr, s->size,

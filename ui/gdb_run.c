@@ -161,13 +161,14 @@ static void step(struct gdb *g, unsigned cpu, const enum gdb_action *act)
 {
     struct cpu *c = vm.pc->m.cpu[cpu];
     bool go_on = g->go_on; // a step is no resume
-    // nothing but an interrupt gets a halted processor on
-    unsigned flags = g->sstep & GDB_STEP_NOIRQ && c->halt == CPU_RUNNING ? STEP_HOLD : 0;
+    unsigned flags = (g->sstep & GDB_STEP_NOIRQ ? STEP_HOLD : 0) | (g->sstep & GDB_STEP_NOTIMER ? STEP_NO_TIMER : 0);
+    if (c->halt != CPU_RUNNING) flags = 0; // nothing but an interrupt gets a halted processor on
     enum stop_kind why = STOP_STEP;
     for (unsigned n = 0; n < RANGE_STEPS && g->waiting && why == STOP_STEP && !vm.quit; n++) {
         if (n && gdb_pc(c, &g->view) - g->range[0] >= g->range[1] - g->range[0]) break;
         for (unsigned i = 0; i < vm.pc->m.ncpus; i++)
-            if (i != cpu && act[i] == GDB_CONT && vm.pc->m.cpu[i]->halt == CPU_RUNNING) machine_step(&vm.pc->m, i);
+            if (i != cpu && act[i] == GDB_CONT && vm.pc->m.cpu[i]->halt == CPU_RUNNING)
+                machine_step(&vm.pc->m, i, !(flags & STEP_NO_TIMER));
         why = debug_step(cpu, 1, flags);
     }
     g->go_on = go_on;
