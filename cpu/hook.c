@@ -45,7 +45,7 @@ void hook_clear(struct cpu_hooks *h)
     h->page = NULL;
     h->filter = NULL;
     h->watch = NULL;
-    h->npage[0] = h->npage[1] = h->nwatch = 0;
+    h->npage[0] = h->npage[1] = h->nwatch = h->nphys = 0;
 }
 
 bool hook_mark(struct cpu_hooks *h, u64 addr, bool phys)
@@ -72,6 +72,7 @@ void hook_watch(struct cpu_hooks *h, u64 first, u64 last, bool phys)
 {
     h->watch = xrealloc(h->watch, (h->nwatch + 1) * sizeof *h->watch);
     h->watch[h->nwatch++] = (struct watch_range){first, last, phys};
+    h->nphys += phys;
 }
 
 u32 hook_key(const struct cpu_hooks *h, u64 lin, u64 pa)
@@ -108,9 +109,18 @@ static bool meets(const struct watch_range *w, const struct hook_access *a)
 void hook_data(struct cpu *c, u64 lin, u64 pa, u64 pa2, u64 value, u32 size, bool write, bool system)
 {
     const struct cpu_hooks *h = c->hooks;
-    struct hook_access a = {lin, pa, value, pa2, size, write, system};
+    struct hook_access a = {lin, pa, value, pa2, size, write, system, false};
     bool hit = h->watch_all;
     for (u32 i = 0; i < h->nwatch && !hit; i++) hit = meets(&h->watch[i], &a);
+    if (hit) h->data(c, &a);
+}
+
+void hook_walk(struct cpu *c, u64 pa, u64 value, u32 size, bool write)
+{
+    const struct cpu_hooks *h = c->hooks;
+    struct hook_access a = {pa, pa, value, 0, size, write, true, true};
+    bool hit = false;
+    for (u32 i = 0; i < h->nwatch && !hit; i++) hit = h->watch[i].phys && meets(&h->watch[i], &a);
     if (hit) h->data(c, &a);
 }
 

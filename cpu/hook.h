@@ -40,6 +40,7 @@ struct hook_access {    // of data, by an instruction or by the processor itself
     u64 pa2;            // of the first byte behind a page border, if the access crosses one
     u32 size;
     bool write, system; // write: called before the bytes move
+    bool walk;          // of a page table, by a page walk: pa only (lin is the same)
 };
 struct break_page;
 struct watch_range {
@@ -61,7 +62,7 @@ struct cpu_hooks {
     u64 *filter;              // bits by page number
     u32 npage[2];             // linear, physical ones
     struct watch_range *watch;
-    u32 nwatch;
+    u32 nwatch, nphys; // nphys: physical ones, which page walks are told to
 };
 
 // ---- what a debugger calls. Afterwards: engine->flush() and tlb_flush(c, true) for each CPU.
@@ -96,6 +97,10 @@ INLINE void cpu_hook(struct cpu *c, enum hook_event e, u64 a, u64 b, u64 v)
 }
 bool hook_watched_page(const struct cpu_hooks *h, u64 lin, u64 pa);
 void hook_data(struct cpu *c, u64 lin, u64 pa, u64 pa2, u64 value, u32 size, bool write, bool system);
+// An entry of a paging structure that a walk reads, or is about to set A or D in. Reads count when the walk really
+// reads: what TLBs and walk caches know is not read.
+INLINE bool hook_walks(const struct cpu *c) { return unlikely(c->hooks != NULL) && c->hooks->nphys; }
+void hook_walk(struct cpu *c, u64 pa, u64 value, u32 size, bool write);
 
 // ---- the trail: what happened last, oldest overwritten; n counts all there ever were
 enum { TRAIL = 64, TRAIL_BLOCKS = 256 };

@@ -3,6 +3,7 @@
 // protection keys, shadow stacks (not offered by CPUID).
 #include "cpu/access.h"
 #include "cpu/cpuid.h"
+#include "cpu/hook.h"
 #include "cpu/mmu.h"
 #include "mem/base/bits.h"
 
@@ -16,6 +17,7 @@ struct walk {
     u64 at[4], pte[4]; // entries read, outermost first
     unsigned n, size;  // size: bytes an entry
     bool w, u, nx;
+    bool watched; // a debugger wants to know
 };
 
 // Reads an entry and accumulates its rights; false if not present or with reserved bits set (then *err is filled).
@@ -23,6 +25,7 @@ static bool walk_step(struct walk *k, u64 at, u64 rsvd, bool rights, u32 *err)
 {
     at &= k->c->a20_mask;
     u64 e = bus_load(k->c->bus, at, k->size);
+    if (unlikely(k->watched)) hook_walk(k->c, at, e, k->size, false);
     k->at[k->n] = at;
     k->pte[k->n++] = e;
     if (!(e & PTE_P)) return false;
@@ -120,10 +123,10 @@ static void set_ad(struct walk *k, bool dirty)
 {
     for (unsigned i = 0; i < k->n; i++) {
         u64 want = k->pte[i] | PTE_A | (dirty && i == k->n - 1 ? PTE_D : 0);
-        if (want != k->pte[i]) {
-            if (unlikely(k->c->witness != NULL)) k->c->witness(k->c, k->at[i], WITNESS_WALK);
-            bus_store(k->c->bus, k->at[i], want, k->size);
-        }
+        if (want == k->pte[i]) continue;
+        if (unlikely(k->c->witness != NULL)) k->c->witness(k->c, k->at[i], WITNESS_WALK);
+        if (unlikely(k->watched)) hook_walk(k->c, k->at[i], want, k->size, true);
+        bus_store(k->c->bus, k->at[i], want, k->size);
         k->pte[i] = want;
     }
 }
@@ -138,12 +141,12 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
         r.writable = r.user = r.dirty = true;
         return r;
     }
-    struct walk k = {.c = c, .w = true, .u = true};
+    struct walk k = {.c = c, .w = true, .u = true, .watched = commit && hook_walks(c)};
     struct walk_cache *wc = commit && (c->efer & EFER_LMA) ? tlb_walk_cache(c) : NULL;
     bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, &r, wc) : walk32(&k, lin, &r);
     if (wc && k.n == 1 && !(ok && permitted(c, &k, acc, user, implicit))) { // judge by the tables as they are
         wc->gen++;
-        k = (struct walk){.c = c, .w = true, .u = true};
+        k = (struct walk){.c = c, .w = true, .u = true, .watched = k.watched};
         r = (struct mmu_result){.page_bits = 12};
         ok = walk64(&k, lin, &r, wc);
     }
@@ -187,7 +190,7 @@ static bool debug_copy(struct cpu *c, u64 lin, u8 *p, u64 n, bool write)
     while (n) {
         u64 pa, m = min_u64(n, PAGE_SIZE - (lin & 0xfff));
         if (!mmu_peek(c, lin, &pa)) return false;
-        if (!(write ? bus_dma_write(c->bus, pa, p, m) : bus_dma_read(c->bus, pa, p, m))) return false;
+        if (!(write ? bus_poke(c->bus, pa, p, m) : bus_peek(c->bus, pa, p, m))) return false;
         lin += m, p += m, n -= m;
     }
     return true;
@@ -202,7 +205,9 @@ bool mmu_load_pdptes(struct cpu *c, u64 cr3)
 {
     u64 v[4], rsvd = (PTE_ADDR & ~c->phys_mask) | 0xfff00000000001e6ull; // SDM vol. 3 figure 4-7: bits 2:1, 8:5, 63:52
     for (int i = 0; i < 4; i++) {
-        v[i] = bus_load(c->bus, ((cr3 & 0xffffffe0) + 8 * i) & c->a20_mask, 8);
+        u64 at = ((cr3 & 0xffffffe0) + 8 * i) & c->a20_mask;
+        v[i] = bus_load(c->bus, at, 8);
+        if (hook_walks(c)) hook_walk(c, at, v[i], 8, false);
         if ((v[i] & PTE_P) && (v[i] & rsvd)) return false;
     }
     for (int i = 0; i < 4; i++) c->pdpte[i] = v[i];

@@ -290,7 +290,7 @@ static u64 dma_piece(struct bus *b, u64 pa, u64 len, bool write, struct region *
     return min_u64(len - 1, g->last - pa) + 1;
 }
 
-bool bus_dma_read(struct bus *b, u64 pa, void *to, u64 len)
+bool bus_peek(struct bus *b, u64 pa, void *to, u64 len)
 {
     bool ok = true;
     for (u8 *p = to; len;) {
@@ -307,7 +307,7 @@ bool bus_dma_read(struct bus *b, u64 pa, void *to, u64 len)
     return ok;
 }
 
-bool bus_dma_write(struct bus *b, u64 pa, const void *from, u64 len)
+bool bus_poke(struct bus *b, u64 pa, const void *from, u64 len)
 {
     bool ok = true;
     for (const u8 *p = from; len;) {
@@ -325,6 +325,19 @@ bool bus_dma_write(struct bus *b, u64 pa, const void *from, u64 len)
         p += n, pa += n, len -= n;
     }
     return ok;
+}
+
+bool bus_dma_read(struct bus *b, u64 pa, void *to, u64 len)
+{
+    bool ok = bus_peek(b, pa, to, len);
+    if (unlikely(b->hooks.dma != NULL)) b->hooks.dma(b->hooks.owner, pa, to, len, false);
+    return ok;
+}
+
+bool bus_dma_write(struct bus *b, u64 pa, const void *from, u64 len)
+{
+    if (unlikely(b->hooks.dma != NULL)) b->hooks.dma(b->hooks.owner, pa, from, len, true);
+    return bus_poke(b, pa, from, len);
 }
 
 void phys_free(struct bus *b);

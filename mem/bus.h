@@ -48,6 +48,8 @@ struct bus_hooks {
     void (*remapped)(void *owner);        // the memory map changed: forget every cached translation
     void (*protect)(void *owner, u64 pa); // writes to this page (~0: any page) must take the slow path from now on
     void (*code_written)(void *owner, u64 pa, u64 len); // bytes that carry code marks were changed
+    // NULL while nobody watches: a DMA transfer of these bytes, reads behind it, writes before.
+    void (*dma)(void *owner, u64 pa, const u8 *bytes, u64 len, bool write);
 };
 
 struct bus {
@@ -95,8 +97,11 @@ void bus_out(struct bus *b, u16 port, u32 val, unsigned size);
 u64 bus_load(struct bus *b, u64 pa, unsigned size);
 void bus_store(struct bus *b, u64 pa, u64 val, unsigned size);
 
-// DMA and debuggers: any length. False if any byte hit neither RAM nor ROM (reads give FFh there, writes are dropped;
+// DMA: any length. False if any byte hit neither RAM nor ROM (reads give FFh there, writes are dropped;
 // MMIO is not touched: no device of this machine DMAs into another one's registers). Writes honour dirty and code
 // marks.
 bool bus_dma_read(struct bus *b, u64 pa, void *to, u64 len) MUST_CHECK;
 bool bus_dma_write(struct bus *b, u64 pa, const void *from, u64 len) MUST_CHECK;
+// The same by a debugger: no event.
+bool bus_peek(struct bus *b, u64 pa, void *to, u64 len) MUST_CHECK;
+bool bus_poke(struct bus *b, u64 pa, const void *from, u64 len) MUST_CHECK;

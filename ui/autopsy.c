@@ -54,7 +54,7 @@ static unsigned read_code(struct cpu *c, u64 lin, u8 *code, bool *phys)
     while (k && !mmu_debug_read(c, lin, code, k)) k--;
     if (k) return k;
     *phys = true;
-    for (k = 15; k && !bus_dma_read(c->bus, lin, code, k);) k--;
+    for (k = 15; k && !bus_peek(c->bus, lin, code, k);) k--;
     return k;
 }
 

@@ -140,18 +140,39 @@ static u64 peek(struct cpu *c, const struct hook_access *a)
 {
     u8 b[8] = {0};
     u32 n = (u32)min_u64(a->size, 8);
-    while (n && !mmu_debug_read(c, a->lin, b, n)) n--;
+    while (n && !(a->walk ? bus_peek(c->bus, a->pa, b, n) : mmu_debug_read(c, a->lin, b, n))) n--;
     return ld64(b);
+}
+
+// A device's transfer. What is reported of a long one is the part that is watched.
+static void on_dma(void *owner, u64 pa, const u8 *bytes, u64 len, bool write)
+{
+    struct cpu *c = vm.pc->m.cpu[vm.pc->m.bus.cur_cpu];
+    if (at_rest() || !len) return;
+    for (struct debug_point *p = dbg.points; p; p = p->next) {
+        if (p->kind != POINT_WATCH_PHYS || !(write ? p->wr : p->rd)) continue;
+        if (pa > p->last || pa + (len - 1) < p->first) continue;
+        u64 from = max_u64(pa, p->first), n = min_u64(pa + (len - 1), p->last) - from + 1;
+        u8 now[8] = {0}, then[8] = {0};
+        u32 few = (u32)min_u64(n, 8);
+        struct debug_stop s = {.addr = from, .size = (u32)n, .write = write, .by = BY_DMA};
+        if (!counts(p, c, &s)) continue;
+        memcpy(now, bytes + (from - pa), few);
+        s.value = s.old = ld64(now);
+        if (write && bus_peek(&vm.pc->m.bus, from, then, few)) s.old = ld64(then);
+        hit(p, c, &s);
+    }
 }
 
 static void on_data(struct cpu *c, const struct hook_access *a)
 {
     if (at_rest()) return;
-    if (dbg.mem_trace) debug_trace_data(c, a);
-    if (dbg.saw_data) dbg.saw_data(c, a);
+    if (dbg.mem_trace && !a->walk) debug_trace_data(c, a);
+    if (dbg.saw_data && !a->walk) dbg.saw_data(c, a);
     for (struct debug_point *p = dbg.points; p; p = p->next) {
         bool phys = p->kind == POINT_WATCH_PHYS;
-        if ((p->kind != POINT_WATCH && !phys) || !(a->write ? p->wr : p->rd)) continue;
+        if ((p->kind != POINT_WATCH || a->walk) && !phys) continue;
+        if (!(a->write ? p->wr : p->rd)) continue;
         u64 from = phys ? a->pa : a->lin;
         u32 room = (u32)min_u64(a->size, PAGE_SIZE - (a->lin & 0xfff));
         bool meets = phys ? (from <= p->last && from + room - 1 >= p->first) ||
@@ -160,6 +181,7 @@ static void on_data(struct cpu *c, const struct hook_access *a)
         struct debug_stop s = {.addr = from, .size = a->size, .write = a->write, .value = a->value};
         if (!meets || !counts(p, c, &s)) continue;
         s.old = a->write ? peek(c, a) : a->value;
+        s.by = a->walk ? BY_WALK : BY_CPU;
         hit(p, c, &s);
         c->attn |= ATTN_EXIT;
     }
@@ -377,7 +399,7 @@ static void apply(void)
 {
     struct cpu_hooks *h = &dbg.hooks;
     bool any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.saw_data || dbg.finish.on || dbg.autopsy,
-         fault = false;
+         fault = false, dma = false;
     h->wants = (dbg.autopsy ? 1u << HOOK_TRIPLE : 0) |
                (dbg.io_trace || dbg.saw_io ? 1u << HOOK_IN | 1u << HOOK_OUT : 0) | (dbg.finish.on ? 1u << HOOK_INT : 0);
     h->each = dbg.trace || dbg.finish.on;
@@ -390,8 +412,10 @@ static void apply(void)
         dbg.text_points += p->kind == POINT_TEXT;
         fault |= p->kind == POINT_EXCEPTION;
         h->wants |= event_of[p->kind];
+        dma |= p->kind == POINT_WATCH_PHYS;
         if (!mark(h, p)) p->disabled = true; // debug_add() has seen to it that there is room
     }
+    vm.pc->m.bus.hooks.dma = dma ? on_dma : NULL;
     h->code = on_code;
     h->insn = on_insn;
     h->data = on_data;

@@ -146,14 +146,14 @@ static void write_register(struct gdb *g, char *a, size_t len)
 static bool mem_read(struct gdb *g, u64 addr, u8 *to, u64 n)
 {
     struct cpu *c = gdb_cpu(g);
-    if (g->view.phys) return bus_dma_read(c->bus, addr, to, n);
+    if (g->view.phys) return bus_peek(c->bus, addr, to, n);
     return mmu_debug_read(c, c->mode & MODE_LMA ? addr : (u32)addr, to, n);
 }
 
 static bool mem_write(struct gdb *g, u64 addr, const u8 *from, u64 n)
 {
     struct cpu *c = gdb_cpu(g);
-    if (g->view.phys) return bus_dma_write(c->bus, addr, from, n);
+    if (g->view.phys) return bus_poke(c->bus, addr, from, n);
     return mmu_debug_write(c, c->mode & MODE_LMA ? addr : (u32)addr, from, n);
 }
 

@@ -77,7 +77,7 @@ static void print_value(struct buf *out, u64 v, char kind, unsigned size, bool p
 
 static bool look(u64 addr, void *to, u64 n, bool phys)
 {
-    return phys ? bus_dma_read(&vm.pc->m.bus, addr, to, n) : mmu_debug_read(mon_the_cpu(), addr, to, n);
+    return phys ? bus_peek(&vm.pc->m.bus, addr, to, n) : mmu_debug_read(mon_the_cpu(), addr, to, n);
 }
 
 // With a size letter the code is taken to be 16 (h), 32 (w) or 64 bits (g) wide, else as the processor is now.

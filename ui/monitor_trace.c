@@ -37,7 +37,7 @@ void mon_set(struct mon_call *a)
 
 static bool poke(u64 addr, const void *p, u64 n, bool phys)
 {
-    return phys ? bus_dma_write(&vm.pc->m.bus, addr, p, n) : mmu_debug_write(mon_the_cpu(), addr, p, n);
+    return phys ? bus_poke(&vm.pc->m.bus, addr, p, n) : mmu_debug_write(mon_the_cpu(), addr, p, n);
 }
 
 // setmem ADDR SIZE VALUE

@@ -89,7 +89,7 @@ static u64 table_of(const struct shape *s, u64 e) { return s->levels == 2 ? e & 
 static bool read_entry(struct cpu *c, u64 at, unsigned size, u64 *e)
 {
     u8 b[8] = {0};
-    bool ok = bus_dma_read(c->bus, at & c->a20_mask, b, size);
+    bool ok = bus_peek(c->bus, at & c->a20_mask, b, size);
     *e = ok ? ld64(b) : 0;
     return ok;
 }
@@ -146,7 +146,7 @@ static bool all_below(struct all *k, unsigned i, u64 table, u64 lin, bool w, boo
     unsigned shift = s->level[i].shift, n = 1u << s->level[i].bits;
     u8 t[4096];
     bool pdptes = s->levels == 3 && i == 0; // in the processor
-    if (!pdptes && !bus_dma_read(k->c->bus, table & k->c->a20_mask, t, (u64)n * s->size)) return true;
+    if (!pdptes && !bus_peek(k->c->bus, table & k->c->a20_mask, t, (u64)n * s->size)) return true;
     if (k->budget < n) return false;
     k->budget -= n;
     for (unsigned j = 0; j < n; j++) {
