@@ -98,6 +98,11 @@ void opt_flags(struct compile_env *e, const struct tb *t)
     for (u32 k = p.b->n; k-- > 0;) {
         struct ir_op *o = &p.b->op[k];
         const struct ir_fact *f = &ir_facts[o->op];
+        if (!(f->props | f->writes | f->reads)) { // nothing to do with flags
+            o->need = 0;
+            o->live = p.opt ? p.live : IR_FL_ALL;
+            continue;
+        }
         bool jump = (f->props & IR_END) || o->op == IR_JCC || o->op == IR_JRCXZ;
         if (!p.opt) p.live = IR_FL_ALL;
         o->need = jump ? at_target(&p, o) : f->writes & p.live;

@@ -2,45 +2,65 @@
 // The encoder: SDM vol. 2 chapter 2 (prefixes, REX, ModRM, SIB). Only the forms the back end uses.
 #include "tcg/host/x64/emit.h"
 
-void put_rm(struct em *m, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm)
+// Bytes are stored through a local pointer: through m->p each would wait for the store of the one before.
+INLINE u8 *put_opcode(u8 *p, unsigned pfx, u32 opc, unsigned size, unsigned rex, bool low)
 {
-    if (size == 2) put8(m, 0x66);
-    if (pfx) put8(m, (u8)pfx);
-    unsigned rex = (size == 8 ? 8 : 0) | (reg >> 1 & 4) | (rm->reg >> 3 & 1);
-    if (rm->kind == O_MEM && rm->index != NO_REG) rex |= rm->index >> 2 & 2;
-    bool low = false; // SPL, BPL, SIL, DIL need a REX
-    if (size == 1) low = (reg >= 4 && reg < 8) || (rm->kind == O_REG && rm->reg >= 4 && rm->reg < 8);
-    if (rex || low) put8(m, 0x40 | rex);
-    if (opc > 0xffff) {
-        put8(m, (u8)(opc >> 16));
-        put8(m, (u8)(opc >> 8));
-    } else if (opc > 0xff) {
-        put8(m, (u8)(opc >> 8));
+    if (size == 2) *p++ = 0x66;
+    if (pfx) *p++ = (u8)pfx;
+    if (size == 8) rex |= 8;
+    if (rex || low) *p++ = 0x40 | rex;
+    if (opc > 0xff) {
+        if (opc > 0xffff) *p++ = (u8)(opc >> 16);
+        *p++ = (u8)(opc >> 8);
     }
-    put8(m, (u8)opc);
-    unsigned r = (reg & 7) << 3, b = rm->reg & 7;
-    if (rm->kind == O_REG) {
-        put8(m, 0xc0 | r | b);
-        return;
+    *p++ = (u8)opc;
+    return p;
+}
+
+INLINE u8 *put_disp(u8 *p, unsigned mod, i32 disp)
+{
+    st32(p, (u32)disp);
+    return p + (mod == 0x40 ? 1 : mod == 0x80 ? 4 : 0);
+}
+
+INLINE u8 *put_modrm(u8 *p, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm)
+{
+    unsigned rex = (reg >> 1 & 4) | (rm->reg >> 3 & 1), r = (reg & 7) << 3, b = rm->reg & 7;
+    if (rm->kind == O_REG) { // SPL, BPL, SIL, DIL need a REX
+        bool low = size == 1 && ((reg >= 4 && reg < 8) || (rm->reg >= 4 && rm->reg < 8));
+        p = put_opcode(p, pfx, opc, size, rex, low);
+        *p++ = 0xc0 | r | b;
+        return p;
     }
     unsigned mod = rm->disp == 0 && b != 5 ? 0 : rm->disp == (i8)rm->disp ? 0x40 : 0x80;
-    if (rm->index != NO_REG || b == 4) {
-        put8(m, mod | r | 4);
-        put8(m, (rm->index == NO_REG ? 4 : rm->index & 7) << 3 | b);
-    } else {
-        put8(m, mod | r | b);
+    bool low = size == 1 && reg >= 4 && reg < 8;
+    if (rm->index != NO_REG) {
+        p = put_opcode(p, pfx, opc, size, rex | (rm->index >> 2 & 2), low);
+        *p++ = mod | r | 4;
+        *p++ = (rm->index & 7) << 3 | b;
+        return put_disp(p, mod, rm->disp);
     }
-    if (mod == 0x40)
-        put8(m, (u8)rm->disp);
-    else if (mod)
-        put32(m, (u32)rm->disp);
+    p = put_opcode(p, pfx, opc, size, rex, low);
+    if (b == 4) {
+        *p++ = mod | r | 4;
+        *p++ = 4 << 3 | b;
+    } else {
+        *p++ = mod | r | b;
+    }
+    return put_disp(p, mod, rm->disp);
+}
+
+void put_rm(struct em *m, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm)
+{
+    m->p = put_modrm(m->p, pfx, opc, size, reg, rm);
 }
 
 void put_rmi(struct em *m, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm, i64 imm,
              unsigned immbytes)
 {
-    put_rm(m, pfx, opc, size, reg, rm);
-    for (unsigned k = 0; k < immbytes; k++) put8(m, (u8)(imm >> 8 * k));
+    u8 *p = put_modrm(m->p, pfx, opc, size, reg, rm);
+    st32(p, (u32)imm);
+    m->p = p + immbytes;
 }
 
 void put_rr(struct em *m, u32 opc, unsigned size, unsigned reg, unsigned rm)
@@ -64,18 +84,17 @@ void put_store(struct em *m, unsigned size, struct opnd to, unsigned reg)
 
 void put_imm(struct em *m, unsigned size, unsigned reg, i64 v)
 {
-    struct opnd o = o_reg(reg);
+    u8 *p = m->p;
     if (size == 8 && v == (i32)v && v < 0) {
+        struct opnd o = o_reg(reg);
         put_rmi(m, 0, 0xc7, 8, 0, &o, v, 4);
-    } else if (size == 8 && (u64)v > 0xffffffff) {
-        put8(m, 0x48 | (reg >> 3));
-        put8(m, 0xb8 | (reg & 7));
-        put64(m, (u64)v);
-    } else {
-        if (reg >= 8) put8(m, 0x41);
-        put8(m, 0xb8 | (reg & 7));
-        put32(m, (u32)v);
+        return;
     }
+    bool wide = size == 8 && (u64)v > 0xffffffff;
+    if (wide || reg >= 8) *p++ = (wide ? 0x48 : 0x40) | (reg >> 3);
+    *p++ = 0xb8 | (reg & 7);
+    st64(p, (u64)v);
+    m->p = p + (wide ? 8 : 4);
 }
 
 void put_alu(struct em *m, unsigned kind, unsigned size, struct opnd d, struct opnd a)
@@ -98,38 +117,36 @@ void put_alu(struct em *m, unsigned kind, unsigned size, struct opnd d, struct o
 
 void put_lea(struct em *m, unsigned size, unsigned reg, unsigned base, unsigned index, unsigned scale, i32 disp)
 {
-    if (size == 2) put8(m, 0x66);
-    unsigned rex = (size == 8 ? 8 : 0) | (reg >> 1 & 4);
+    unsigned rex = (reg >> 1 & 4), r = (reg & 7) << 3;
     if (index != NO_REG) rex |= index >> 2 & 2;
     if (base != NO_REG) rex |= base >> 3 & 1;
-    if (rex) put8(m, 0x40 | rex);
-    put8(m, 0x8d);
-    unsigned r = (reg & 7) << 3;
+    u8 *p = put_opcode(m->p, 0, 0x8d, size, rex, false);
     unsigned mod = base == NO_REG ? 0 : disp == 0 && (base & 7) != 5 ? 0 : disp == (i8)disp ? 0x40 : 0x80;
     if (base == NO_REG || index != NO_REG || (base & 7) == 4) {
-        put8(m, mod | r | 4);
-        put8(m, scale << 6 | (index == NO_REG ? 4 : index & 7) << 3 | (base == NO_REG ? 5 : base & 7));
+        *p++ = mod | r | 4;
+        *p++ = scale << 6 | (index == NO_REG ? 4 : index & 7) << 3 | (base == NO_REG ? 5 : base & 7);
     } else {
-        put8(m, mod | r | (base & 7));
+        *p++ = mod | r | (base & 7);
     }
-    if (mod == 0x40)
-        put8(m, (u8)disp);
-    else if (mod == 0x80 || base == NO_REG)
-        put32(m, (u32)disp);
+    m->p = put_disp(p, base == NO_REG ? 0x80 : mod, disp);
 }
 
 u32 put_jcc(struct em *m, unsigned cc)
 {
-    put8(m, 0x0f);
-    put8(m, 0x80 | cc);
-    put32(m, 0);
+    u8 *p = m->p;
+    p[0] = 0x0f;
+    p[1] = 0x80 | cc;
+    st32(p + 2, 0);
+    m->p = p + 6;
     return here(m) - 4;
 }
 
 u32 put_jmp(struct em *m)
 {
-    put8(m, 0xe9);
-    put32(m, 0);
+    u8 *p = m->p;
+    p[0] = 0xe9;
+    st32(p + 1, 0);
+    m->p = p + 5;
     return here(m) - 4;
 }
 

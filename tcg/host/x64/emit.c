@@ -884,6 +884,8 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.op = &e->ir.op[0];
     m.live = m.x87 = 0;
     m.load_at = 0;
+    m.off[0] = t->pa & 0xfff;
+    for (unsigned k = 0; k < t->n; k++) m.off[k + 1] = m.off[k] + t->insn[k].len;
     vec_scan(&m);
     fl_analyse(&m);
     emit_prologue(&m);
@@ -896,7 +898,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
         if (out->map) out->map[m.i] = (u16)here(&m);
         emit_op(&m);
         // Behind an instruction that C has executed they are loaded if anybody wants them.
-        m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(&m, m.op, m.fl.host);
+        m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(m.op, m.fl.host);
         if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
     }
     if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;

@@ -27,8 +27,9 @@ enum { // host registers
 #define CPU_DISP(field) ((i32)offsetof(struct cpu, field) - TCG_BIAS)
 
 // An operand as the host sees it.
-struct opnd {
-    enum { O_REG, O_MEM, O_IMM } kind;
+enum { O_REG, O_MEM, O_IMM };
+struct opnd { // two registers' worth: passed by value
+    u8 kind;
     u8 reg;   // O_REG: host register; O_MEM: base
     u8 index; // O_MEM: NO_REG or index, scale 1
     u8 high;  // O_REG of size 1: AH CH DH BH (reg is RAX …)
@@ -78,6 +79,7 @@ struct em {
     struct stub loops[16];  // edges in line, whose exits are in the cold part
     u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
     bool rec_after[IR_MAX]; // somebody may look at the record behind this operation
+    u16 off[TB_MAX + 1];    // offset_of()
 };
 
 // ---- encoder (asm.c)
@@ -126,8 +128,8 @@ struct opnd o_of(struct em *m, unsigned operand); // any IR operand but IR_IMM, 
 // ---- flags (flags.c)
 void fl_analyse(struct em *m);
 INLINE bool fl_wanted(const struct em *m) { return m->rec_after[m->i]; }
-u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host); // what of the host's EFLAGS is the guest's then
-void fl_spare(struct em *m, unsigned g); // guest register g is about to be written: keep the record
+u16 fl_host_after(const struct ir_op *o, u16 host); // what of the host's EFLAGS is the guest's then
+void fl_spare(struct em *m, unsigned g);            // guest register g is about to be written: keep the record
 void fl_set(struct em *m, unsigned op, unsigned dst, unsigned src, i64 imm);
 void fl_store_dst(struct em *m, unsigned reg); // cc_dst = host register (zero-extended already)
 void fl_store_src(struct em *m, unsigned reg);
@@ -146,6 +148,7 @@ void put_load_eflags(struct em *m); // the host's EFLAGS from a record CC_EFLAGS
 // ---- exits (exit.c)
 struct tb_rec *rec_new(struct em *m, unsigned kind);
 i32 offset_of(const struct em *m, unsigned k); // of guest instruction k, from code_base
+void exit_at(struct em *m, u32 at);            // the branch whose rel32 is at `at` is an exit REC_INSN …
 void exit_if(struct em *m, unsigned cc);       // conditional exit REC_INSN for the current instruction
 void exit_insn(struct em *m, bool resume);     // unconditional, in line
 void insn_done(struct em *m);                  // resume points of the instruction's exits

@@ -4,12 +4,7 @@
 #include "tcg/host/x64/emit.h"
 
 // Offset of the guest instruction k from code_base.
-i32 offset_of(const struct em *m, unsigned k)
-{
-    i32 off = (i32)(m->t->pa & 0xfff);
-    for (unsigned j = 0; j < k; j++) off += m->t->insn[j].len;
-    return off;
-}
+i32 offset_of(const struct em *m, unsigned k) { return m->off[k]; }
 
 struct tb_rec *rec_new(struct em *m, unsigned kind)
 {
@@ -52,12 +47,14 @@ static void put_exit(struct em *m, u32 rec)
 
 enum { RESUME_LATER = 0xffff };
 
-void exit_if(struct em *m, unsigned cc)
+void exit_at(struct em *m, u32 at)
 {
     struct tb_rec *r = rec_new(m, REC_INSN);
     r->resume = RESUME_LATER;
-    m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, cc), .rec = (u32)(r - m->out->rec)};
+    patch_to_exit(m, at, (u32)(r - m->out->rec));
 }
+
+void exit_if(struct em *m, unsigned cc) { exit_at(m, put_jcc(m, cc)); }
 
 void exit_insn(struct em *m, bool resume)
 {
@@ -93,7 +90,7 @@ static bool host_flags_used(const struct em *m)
             break;
         default: break;
         }
-        host = ir_facts[o->op].writes == IR_FL_ALL ? 0 : fl_host_after(m, o, host);
+        host = ir_facts[o->op].writes == IR_FL_ALL ? 0 : fl_host_after(o, host);
     }
     return false;
 }

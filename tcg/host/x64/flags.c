@@ -31,64 +31,71 @@ static bool is_fldcw(const struct ir_op *o)
     return ((u8)(o->imm >> 40) & IR_V_X87) && o->a == IR_M && (u8)(o->imm >> 16) == 0xd9 && (o->dst >> 3 & 7) == 5;
 }
 
-u16 fl_host_after(const struct em *m, const struct ir_op *o, u16 host)
+u16 fl_host_after(const struct ir_op *o, u16 host)
 {
+    enum { ALL = FL_ARITH, SHIFT = FL_CF | FL_ZF | FL_SF | FL_PF };
+    static const struct {
+        u16 set, drop;
+    } after[IR_COUNT] = {
+        [IR_ADD] = {ALL, 0},
+        [IR_OR] = {ALL, 0},
+        [IR_ADC] = {ALL, 0},
+        [IR_SBB] = {ALL, 0},
+        [IR_AND] = {ALL, 0},
+        [IR_SUB] = {ALL, 0},
+        [IR_XOR] = {ALL, 0},
+        [IR_CMP] = {ALL, 0},
+        [IR_TEST] = {ALL, 0},
+        [IR_NEG] = {ALL, 0},
+        [IR_XADD] = {ALL, 0},
+        [IR_CMPXCHG] = {ALL, 0},
+        [IR_VECF] = {ALL, 0},
+        [IR_INC] = {ALL & ~FL_CF, 0},
+        [IR_DEC] = {ALL & ~FL_CF, 0},
+        [IR_SHL] = {SHIFT | FL_OF, ALL},
+        [IR_SHR] = {SHIFT, ALL}, // and OF, by one
+        [IR_SAR] = {SHIFT, ALL},
+        [IR_SHLD] = {SHIFT, ALL},
+        [IR_SHRD] = {SHIFT, ALL},
+        [IR_ROL] = {FL_CF | FL_OF, 0},
+        [IR_ROR] = {FL_CF | FL_OF, 0},
+        [IR_IMUL] = {FL_CF | FL_OF, ALL},
+        [IR_IMUL3] = {FL_CF | FL_OF, ALL},
+        [IR_MUL] = {FL_CF | FL_OF, ALL},
+        [IR_IMUL1] = {FL_CF | FL_OF, ALL},
+        [IR_BT] = {FL_CF, ALL},
+        [IR_BTS] = {FL_CF, ALL},
+        [IR_BTR] = {FL_CF, ALL},
+        [IR_BTC] = {FL_CF, ALL},
+        [IR_MEM] = {0, ALL},
+        [IR_CALL] = {0, ALL},
+        [IR_LOOKUP] = {0, ALL},
+        [IR_DIV] = {0, ALL},
+        [IR_IDIV] = {0, ALL},
+        [IR_SETFL] = {0, ALL},
+        [IR_CLRFL] = {0, ALL},
+        [IR_SHLV] = {0, ALL},
+        [IR_SHRV] = {0, ALL},
+        [IR_SARV] = {0, ALL},
+        [IR_ROLV] = {0, ALL},
+        [IR_RORV] = {0, ALL},
+        [IR_BSF] = {0, ALL},
+        [IR_BSR] = {0, ALL},
+        [IR_TZCNT] = {0, ALL},
+        [IR_LZCNT] = {0, ALL},
+        [IR_POPCNT] = {0, ALL},
+        [IR_GETFL] = {0, ALL},
+        [IR_PUTFL] = {0, ALL},
+        [IR_CHECK] = {0, ALL},
+        [IR_BITS] = {0, ALL},
+        [IR_MASK] = {0, ALL},
+    };
     switch (o->op) {
-    case IR_ADD:
-    case IR_OR:
-    case IR_ADC:
-    case IR_SBB:
-    case IR_AND:
-    case IR_SUB:
-    case IR_XOR:
-    case IR_CMP:
-    case IR_TEST:
-    case IR_NEG:
-    case IR_XADD:
-    case IR_CMPXCHG:
-    case IR_VECF: return FL_ARITH;
-    case IR_INC:
-    case IR_DEC: return (FL_ARITH & ~FL_CF) | (host & FL_CF);
-    case IR_SHL: return FL_CF | FL_ZF | FL_SF | FL_PF | FL_OF;
     case IR_SHR:
-    case IR_SAR: return FL_CF | FL_ZF | FL_SF | FL_PF | (o->imm == 1 ? FL_OF : 0);
-    case IR_SHLD:
-    case IR_SHRD: return FL_CF | FL_ZF | FL_SF | FL_PF;
-    case IR_ROL:
-    case IR_ROR: return host | FL_CF | FL_OF;
-    case IR_IMUL:
-    case IR_IMUL3:
-    case IR_MUL:
-    case IR_IMUL1: return FL_CF | FL_OF;
-    case IR_BT:
-    case IR_BTS:
-    case IR_BTR:
-    case IR_BTC: return FL_CF;
-    case IR_MEM:
-    case IR_CALL:
-    case IR_LOOKUP:
-    case IR_DIV:
-    case IR_IDIV:
-    case IR_SETFL:
-    case IR_CLRFL:
-    case IR_SHLV:
-    case IR_SHRV:
-    case IR_SARV:
-    case IR_ROLV:
-    case IR_RORV:
-    case IR_BSF:
-    case IR_BSR:
-    case IR_TZCNT:
-    case IR_LZCNT:
-    case IR_POPCNT:
-    case IR_GETFL:
-    case IR_PUTFL:
-    case IR_CHECK:
-    case IR_BITS:
-    case IR_MASK: return 0;
+    case IR_SAR: return SHIFT | (o->imm == 1 ? FL_OF : 0);
     case IR_VEC: return is_fldcw(o) ? 0 : host;
     case IR_JRCXZ: return o->asz == 2 ? 0 : host;
-    default: return host;
+    default: return after[o->op].set | (host & ~after[o->op].drop);
     }
 }
 
@@ -103,13 +110,14 @@ void fl_analyse(struct em *m)
         u16 r = reads(&b->op[i]);
         blind[i] = r & ~host;
         if (blind[i]) host = 0; // what computes them again destroys the others
-        host = fl_host_after(m, &b->op[i], host);
+        host = fl_host_after(&b->op[i], host);
     }
     bool live = true;
     for (u32 i = b->n; i-- > 0;) {
         const struct ir_op *o = &b->op[i];
         const struct ir_fact *f = &ir_facts[o->op];
         m->rec_after[i] = live;
+        if (!(f->props | f->writes | f->reads)) continue;
         if (f->writes == IR_FL_ALL && !(f->props & IR_EXIT) && !(f->reads & ~IR_FL_CF)) live = false;
         switch (o->op) {
         case IR_JMP:

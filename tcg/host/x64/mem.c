@@ -7,21 +7,52 @@
 _Static_assert(sizeof(struct tlb_entry) == 16, "the shift and mask below");
 #define TLB_INDEX ((TLB_SIZE - 1) << 4) // (address >> 8) & TLB_INDEX = offset of the entry
 
-// reg = rm >> n, 32 bits; flags may change.
-static void put_shift_copy(struct em *m, unsigned reg, unsigned rm, unsigned n)
+// R11 = offset of the address' TLB entry in its table. The commonest sequences of all are written out, not encoded.
+static u8 *put_slot(const struct em *m, u8 *p, unsigned va)
 {
-    if (!m->bmi2) {
-        struct opnd o = o_reg(reg);
-        put_rr(m, 0x8b, 4, reg, rm);
-        put_rmi(m, 0, 0xc1, 4, 5, &o, n, 1);
-        return;
+    if (m->bmi2) { // rorx r11d, va, 8
+        st32(p, 0x007b43c4u | (va >= 8 ? 0 : 0x2000) | 0xf0000000u);
+        p[4] = 0xd8 | (va & 7);
+        p[5] = 8;
+        p += 6;
+    } else { // mov r11d, va; shr r11d, 8
+        p[0] = 0x44 | va >> 3;
+        p[1] = 0x8b;
+        p[2] = 0xd8 | (va & 7);
+        st32(p + 3, 0x08ebc141);
+        p += 7;
     }
-    put8(m, 0xc4); // RORX: VEX.LZ.F2.0F3A.W0 F0
-    put8(m, (reg >= 8 ? 0 : 0x80) | 0x40 | (rm >= 8 ? 0 : 0x20) | 3);
-    put8(m, 0x7b);
-    put8(m, 0xf0);
-    put8(m, 0xc0 | (reg & 7) << 3 | (rm & 7));
-    put8(m, (u8)n);
+    st64(p, 0xe38141 | (u64)TLB_INDEX << 24); // and r11d, TLB_INDEX
+    return p + 7;
+}
+
+// `op` register, [r14 + r11 + disp], 64 bits
+static u8 *put_entry(u8 *p, u8 op, unsigned reg, i32 disp)
+{
+    st32(p, 0x1e84004bu | (reg & 8) >> 1 | (u32)op << 8 | (reg & 7) << 19);
+    st32(p + 4, (u32)disp);
+    return p + 8;
+}
+
+// R13 = va + size - 1, which must lie on the page of the entry. Returns where the branch's rel32 is: taken if not.
+static u32 put_check(struct em *m, unsigned va, unsigned size, i32 table)
+{
+    u8 *p = put_slot(m, m->p, va);
+    *p++ = 0x4c | va >> 3;
+    if (size == 1) { // mov r13, va
+        p[0] = 0x8b;
+        p[1] = 0xe8 | (va & 7);
+        p += 2;
+    } else { // lea r13, [va + size - 1]
+        *p++ = 0x8d;
+        *p++ = 0x68 | (va & 7);
+        if ((va & 7) == 4) *p++ = 0x24;
+        *p++ = (u8)(size - 1);
+    }
+    p = put_entry(p, 0x33, H_T0, table);
+    st64(p, 0x850f0cedc149);
+    m->p = p + 10;
+    return here(m) - 4;
 }
 
 // A pinned guest register, or a scratch loaded with it.
@@ -115,21 +146,13 @@ void emit_mem(struct em *m)
         va = H_PTR;
     }
     if (o->seg != IR_NONE) segment(m, o);
-    struct opnd tmp = o_reg(H_TMP), tag = o_mem(H_CPU, table), addend = o_mem(H_CPU, table + 8);
-    tag.index = addend.index = H_TMP;
-    put_shift_copy(m, H_TMP, va, 8);
-    put_alu(m, ALU_AND, 4, tmp, o_imm(TLB_INDEX));
     if (t0) { // no second scratch: tag xor address is the offset in the page, or more
-        put_rm(m, 0, 0x33, 8, H_PTR, &tag);
+        m->p = put_entry(put_slot(m, m->p, va), 0x33, H_PTR, table);
         put_alu(m, ALU_CMP, 8, o_reg(H_PTR), o_imm((i64)PAGE_SIZE - o->size));
         exit_if(m, C_A);
-        put_rm(m, 0, 0x33, 8, H_PTR, &tag); // the address again
+        m->p = put_entry(m->p, 0x33, H_PTR, table); // the address again
     } else {
-        struct opnd x = o_reg(H_T0);
-        put_lea(m, 8, H_T0, va, NO_REG, 0, o->size - 1);
-        put_rm(m, 0, 0x33, 8, H_T0, &tag);
-        put_rmi(m, 0, 0xc1, 8, 5, &x, 12, 1); // shr: zero, if the page is the tag's
-        exit_if(m, C_NE);
+        exit_at(m, put_check(m, va, o->size, table));
     }
     if (o->acc & IR_ALIGN) {
         struct opnd off = o_reg(va);
@@ -137,10 +160,6 @@ void emit_mem(struct em *m)
         exit_if(m, C_NE);
     }
     m->m_index = NO_REG;
-    if (va == H_PTR) {
-        put_rm(m, 0, 0x03, 8, H_PTR, &addend);
-    } else {
-        put_rm(m, 0, 0x8b, 8, H_PTR, &addend);
-        put_rr(m, 0x03, 8, H_PTR, va);
-    }
+    m->p = put_entry(m->p, va == H_PTR ? 0x03 : 0x8b, H_PTR, table + 8);
+    if (va != H_PTR) put_rr(m, 0x03, 8, H_PTR, va);
 }
