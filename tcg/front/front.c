@@ -63,6 +63,7 @@ void tb_front(struct compile_env *e, const struct tb *t)
     struct ir *b = &e->ir;
     i32 off = t->pa & 0xfff;
     b->n = 0;
+    b->vec = false;
     for (unsigned k = 0; k < t->n; k++) {
         off += t->insn[k].len;
         front_insn(e, t, k, off);

@@ -141,6 +141,7 @@ static struct ir_op *vec(struct front *f, const struct form *v, const struct ins
                          unsigned w)
 {
     bool flags = row->writes[0];
+    f->b->vec = true;
     struct ir_op *o = add(f, flags ? IR_VECF : IR_VEC, w ? 8 : 4, reg, rm);
     o->cc = (u8)host_level(row->feat);
     o->imm = v->prefix | (i64)v->map << 8 | (i64)v->opcode << 16 | (i64)(f->i->imm & 0xff) << 24 |

@@ -74,6 +74,7 @@ enum { IR_MAX = 640 };
 struct ir {
     struct ir_op op[IR_MAX];
     u32 n;
+    bool vec; // there may be VEC or VECF among them
 };
 struct ir_fact {
     const char *name, *operands;

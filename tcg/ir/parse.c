@@ -179,6 +179,7 @@ static bool operation(struct line *l, struct ir *b)
 bool ir_parse(struct ir *b, const char *text, struct err *e)
 {
     b->n = 0;
+    b->vec = true;
     for (unsigned n = 1; *text; n++) {
         struct line l = {text};
         skip(&l);

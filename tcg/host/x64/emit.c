@@ -764,7 +764,6 @@ static void emit_rip(struct em *m)
 static void emit_op(struct em *m)
 {
     const struct ir_op *o = m->op;
-    struct opnd eflags = O_CPU(eflags);
     switch (o->op) {
     case IR_NOP: break;
     case IR_CALL:
@@ -830,8 +829,8 @@ static void emit_op(struct em *m)
     case IR_CRC32: emit_crc32(m); break;
     case IR_SETCC: emit_setcc(m); break;
     case IR_CMOV: emit_cmov(m); break;
-    case IR_SETFL: put_rmi(m, 0, 0x81, 4, ALU_OR, &eflags, o->imm, 4); break;
-    case IR_CLRFL: put_rmi(m, 0, 0x81, 4, ALU_AND, &eflags, ~o->imm, 4); break;
+    case IR_SETFL: put_alu(m, ALU_OR, 4, O_CPU(eflags), o_imm(o->imm)); break;
+    case IR_CLRFL: put_alu(m, ALU_AND, 4, O_CPU(eflags), o_imm(~o->imm)); break;
     case IR_GETFL: emit_getfl(m); break;
     case IR_PUTFL: emit_putfl(m); break;
     case IR_CHECK:
@@ -893,12 +892,13 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.first_rec = out->nrec;
     for (m.i = 0; m.i < e->ir.n; m.i++) {
         m.op = &e->ir.op[m.i];
-        if (m.p > m.end - 256 || out->nrec > TB_REC_MAX - 24 || m.nstub > TB_REC_MAX - 24) return false;
+        if (unlikely(m.p > m.end - 256 || out->nrec > TB_REC_MAX - 24 || m.nstub > TB_REC_MAX - 24)) return false;
         m.left_insn = false;
         if (out->map) out->map[m.i] = (u16)here(&m);
         emit_op(&m);
         // Behind an instruction that C has executed they are loaded if anybody wants them.
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(m.op, m.fl.host);
+        if (out->nrec == m.first_rec) continue;
         if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
     }
     if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;

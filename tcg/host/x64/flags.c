@@ -36,6 +36,7 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
     enum { ALL = FL_ARITH, SHIFT = FL_CF | FL_ZF | FL_SF | FL_PF };
     static const struct {
         u16 set, drop;
+        bool looks; // at more than the operation
     } after[IR_COUNT] = {
         [IR_ADD] = {ALL, 0},
         [IR_OR] = {ALL, 0},
@@ -53,8 +54,10 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
         [IR_INC] = {ALL & ~FL_CF, 0},
         [IR_DEC] = {ALL & ~FL_CF, 0},
         [IR_SHL] = {SHIFT | FL_OF, ALL},
-        [IR_SHR] = {SHIFT, ALL}, // and OF, by one
-        [IR_SAR] = {SHIFT, ALL},
+        [IR_SHR] = {SHIFT, ALL, true},
+        [IR_SAR] = {SHIFT, ALL, true},
+        [IR_VEC] = {0, 0, true},
+        [IR_JRCXZ] = {0, 0, true},
         [IR_SHLD] = {SHIFT, ALL},
         [IR_SHRD] = {SHIFT, ALL},
         [IR_ROL] = {FL_CF | FL_OF, 0},
@@ -90,13 +93,11 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
         [IR_BITS] = {0, ALL},
         [IR_MASK] = {0, ALL},
     };
-    switch (o->op) {
-    case IR_SHR:
-    case IR_SAR: return SHIFT | (o->imm == 1 ? FL_OF : 0);
-    case IR_VEC: return is_fldcw(o) ? 0 : host;
-    case IR_JRCXZ: return o->asz == 2 ? 0 : host;
-    default: return after[o->op].set | (host & ~after[o->op].drop);
-    }
+    host = after[o->op].set | (host & ~after[o->op].drop);
+    if (likely(!after[o->op].looks)) return host;
+    if (o->op == IR_VEC) return is_fldcw(o) ? 0 : host;
+    if (o->op == IR_JRCXZ) return o->asz == 2 ? 0 : host;
+    return host | (o->imm == 1 ? FL_OF : 0); // SHR, SAR
 }
 
 // rec_after[i]: may the record that is current behind operation i be looked at? Exits need it, and readers that do not

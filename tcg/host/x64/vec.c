@@ -29,7 +29,7 @@ static bool host_has(unsigned level)
 void vec_scan(struct em *m)
 {
     const struct ir *b = &m->e->ir;
-    for (u32 i = 0; i < b->n; i++) {
+    for (u32 i = 0; i < b->n && b->vec; i++) {
         if (b->op[i].op != IR_VEC && b->op[i].op != IR_VECF) continue;
         m->live |= kind_of(&b->op[i]) & (IR_V_MMX | IR_V_X87) ? CPU_HOST_X87 : CPU_HOST_XMM;
     }
