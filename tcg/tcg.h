@@ -164,7 +164,7 @@ void front_take_back(struct cpu *c, const struct insn *i);
 u16 tcg_x87_opcode(const struct insn *i);
 // front/vec.c: x87, MMX, SSE; false: not known.
 bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
-// opt/flags.c: fills in need and live; turns instructions whose flags cannot be recorded but are needed into CALLs.
+// opt/flags.c: fills in need and live.
 void opt_flags(struct compile_env *e, const struct tb *t);
 // host/x64/: IR to host code.
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Emitters of integer arithmetic, shifts and bit instructions: SDM vol. 2. Meanings that the manual leaves open are
-// those of interp/. To the interpreter: byte forms of MUL, DIV, XADD, CMPXCHG and of shifts by CL, rotates through CF,
-// 16-bit SHLD, bit strings in memory, most of BMI, decimal adjustment.
+// those of interp/. To the interpreter: byte and 16-bit forms of MUL, DIV and of shifts by CL, rotates through CF by
+// CL, 16-bit SHLD, most of BMI, decimal adjustment.
 #include "tcg/front/front.h"
 
 _Static_assert(IR_SHL + 1 == IR_SHR && IR_SHR + 1 == IR_SAR, "kinds of SHX");
@@ -39,11 +39,17 @@ bool front_unary(struct front *f)
     add(f, f->ir, f->n, operand_e(f, f->n, IR_WR), IR_NONE);
     return true;
 }
-bool front_exchange48(struct front *f)
+bool front_alu_eg_wr(struct front *f)
 {
-    if (f->n < 4) return false;
     unsigned d = operand_e(f, f->n, IR_WR);
     add(f, f->ir, f->n, d, f->i->reg);
+    return true;
+}
+bool front_cmpxchg2(struct front *f)
+{
+    bool sixteen = f->i->op == OP_CMPXCHG16B_Mdq;
+    mem(f, sixteen ? 16 : 8, IR_WR | (sixteen ? IR_ALIGN : 0));
+    add(f, IR_CMPXCHG2, sixteen ? 8 : 4, IR_NONE, IR_M);
     return true;
 }
 
@@ -86,6 +92,13 @@ bool front_shift_imm(struct front *f) { return shift_by(f, (u8)f->i->imm, IR_NON
 bool front_shift_one(struct front *f) { return shift_by(f, 1, IR_NONE); }
 bool front_shift_cl(struct front *f) { return f->n >= 4 && front_unary(f); }
 bool front_shift_double(struct front *f) { return f->n >= 4 && shift_by(f, (u8)f->i->imm, f->i->reg); }
+bool front_shift_double_cl(struct front *f)
+{
+    if (f->n < 4) return false;
+    unsigned d = operand_e(f, f->n, IR_WR);
+    add(f, f->ir, f->n, d, f->i->reg);
+    return true;
+}
 bool front_shx(struct front *f)
 {
     if (f->n < 4) return false;
@@ -104,10 +117,22 @@ bool front_rorx(struct front *f)
 }
 
 // ---- bits
+// A register's offset reaches beyond an operand in memory.
 bool front_bit_reg(struct front *f)
 {
-    if (f->i->is_mem) return false; // the offset reaches beyond the operand
-    add(f, f->ir, f->n, f->i->rm, f->i->reg);
+    unsigned d = f->i->rm;
+    if (f->i->is_mem) {
+        if (f->i->asz == 2) return false;
+        set_address(f, add(f, IR_LEA, f->i->asz, IR_T0, IR_NONE));
+        add(f, IR_BITS_AT, f->n, IR_T0, f->i->reg)->asz = f->i->asz;
+        struct ir_op *o = add(f, IR_MEM, f->n, IR_NONE, IR_NONE);
+        o->base = IR_T0;
+        o->asz = f->i->asz;
+        o->seg = seg_of(f, f->i->seg);
+        o->acc = f->ir == IR_BT ? IR_RD : IR_WR;
+        d = IR_M;
+    }
+    add(f, f->ir, f->n, d, f->i->reg);
     return true;
 }
 bool front_bit_imm(struct front *f)
@@ -153,6 +178,17 @@ bool front_cmc(struct front *f)
 {
     add(f, IR_SETCC, 1, IR_T0, IR_NONE)->cc = 3; // NC
     carry_from_t0(f);
+    return true;
+}
+bool front_lahf(struct front *f)
+{
+    add(f, IR_GETFL, 4, IR_T0, IR_NONE);
+    add(f, IR_MOV, 1, 16, IR_T0);
+    return true;
+}
+bool front_sahf(struct front *f)
+{
+    add(f, IR_SAHF, 0, IR_NONE, IR_NONE);
     return true;
 }
 bool front_system_flag(struct front *f)

@@ -64,6 +64,26 @@ bool front_swapgs(struct front *f)
     add(f, IR_STCPU, 8, IR_NONE, IR_T0)->imm = SEG_FIELD(S_GS, base);
     return true;
 }
+bool front_push_seg(struct front *f)
+{
+    unsigned s = f->i->op == OP_PUSH_ES   ? S_ES
+                 : f->i->op == OP_PUSH_CS ? S_CS
+                 : f->i->op == OP_PUSH_SS ? S_SS
+                 : f->i->op == OP_PUSH_DS ? S_DS
+                 : f->i->op == OP_PUSH_FS ? S_FS
+                                          : S_GS;
+    mem_push(f, f->n, 0);
+    add(f, IR_LDCPU, 2, IR_T0, IR_NONE)->imm = SEG_FIELD(s, sel);
+    add(f, IR_MOV, f->n, IR_M, IR_T0);
+    move_sp(f, -(i32)f->n);
+    return true;
+}
+// A lone processor has nobody to give up its turn to.
+bool front_pause(struct front *f)
+{
+    const struct cpu_model *m = f->c ? f->c->model : NULL;
+    return m && m->cores * m->threads * max_u64(m->packages, 1) <= 1;
+}
 bool front_mov_from_seg(struct front *f)
 {
     if (f->i->reg > S_GS) return false;

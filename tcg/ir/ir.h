@@ -16,7 +16,7 @@ enum ir_code {
 #undef IR
     IR_COUNT
 };
-enum { IR_EXIT = 1, IR_NORECORD = 2, IR_END = 4 }; // properties
+enum { IR_EXIT = 1, IR_END = 4 }; // properties
 // Operands: 0-15 guest registers, 16-19 AH CH DH BH, then
 enum {
     IR_T0 = 20, // the one temporary: 64 bits, lives within a guest instruction

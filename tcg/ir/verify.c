@@ -30,6 +30,7 @@ static unsigned sizes(unsigned op)
     case IR_VEC:
     case IR_VECF:
     case IR_LEAVE:
+    case IR_SAHF:
     case IR_GO:
     case IR_SETFL:
     case IR_CLRFL: return 0;
@@ -48,6 +49,9 @@ static unsigned sizes(unsigned op)
     case IR_RORV:
     case IR_SHLD:
     case IR_SHRD:
+    case IR_SHLDV:
+    case IR_SHRDV:
+    case IR_CMPXCHG2:
     case IR_SHX:
     case IR_RORX:
     case IR_MUL:
@@ -55,8 +59,6 @@ static unsigned sizes(unsigned op)
     case IR_MULX:
     case IR_DIV:
     case IR_IDIV:
-    case IR_XADD:
-    case IR_CMPXCHG:
     case IR_BSWAP: return S_48;
     case IR_CRC32: return S4;
     case IR_SETCC: return S1;
@@ -72,6 +74,7 @@ static unsigned sizes(unsigned op)
     case IR_BTS:
     case IR_BTR:
     case IR_BTC:
+    case IR_BITS_AT:
     case IR_BSF:
     case IR_BSR:
     case IR_TZCNT:
@@ -99,6 +102,7 @@ static bool dst_may_be_m(unsigned op)
     case IR_IMUL3:
     case IR_MULX:
     case IR_BSWAP:
+    case IR_BITS_AT:
     case IR_BSF:
     case IR_BSR:
     case IR_TZCNT:
@@ -119,6 +123,9 @@ static bool a_may_be_m(unsigned op)
     switch (op) {
     case IR_SHLD:
     case IR_SHRD:
+    case IR_SHLDV:
+    case IR_SHRDV:
+    case IR_BITS_AT:
     case IR_XCHG:
     case IR_XADD:
     case IR_CMPXCHG:
@@ -173,6 +180,9 @@ static bool writes_implied(unsigned op)
     case IR_STCPU:
     case IR_STIMM:
     case IR_STADDR:
+    case IR_CMPXCHG2:
+    case IR_REPMOVS:
+    case IR_REPSTOS:
     case IR_SWCPU: return true;
     default: return false;
     }
@@ -181,14 +191,7 @@ static bool writes_implied(unsigned op)
 static bool only_t0(unsigned op)
 {
     return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU || op == IR_MASK ||
-           op == IR_KEEP || op == IR_KEPT;
-}
-
-// Where they cannot be had on the host the instruction is left to the interpreter.
-static bool reads_flags(unsigned op)
-{
-    return op == IR_ADC || op == IR_SBB || op == IR_INC || op == IR_DEC || op == IR_SETCC || op == IR_CMOV ||
-           op == IR_JCC;
+           op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT;
 }
 
 static const char *use_m(const struct state *s, unsigned size, bool write)
@@ -235,7 +238,8 @@ static const char *check_a(const struct state *s, const struct ir_op *o)
 static const char *check_address(const struct ir_op *o)
 {
     if (is_vec(o)) return NULL; // its address is a MEM's, ahead of it
-    if (o->base > 15 && o->base != IR_NONE && o->base != IR_BASE) return "base";
+    if (o->base > 15 && o->base != IR_NONE && o->base != IR_BASE && (o->op != IR_MEM || o->base != IR_T0))
+        return "base";
     if (o->index > 15 && o->index != IR_NONE) return "index";
     if (o->index == 4) return "RSP as index";
     if (o->scale > 3 || (o->scale && o->index == IR_NONE)) return "scale";
@@ -252,6 +256,8 @@ static const char *check_imm(const struct ir_op *o)
     case IR_SAR:
     case IR_ROL:
     case IR_ROR:
+    case IR_RCL:
+    case IR_RCR:
     case IR_SHLD:
     case IR_SHRD: return o->imm < 1 || o->imm >= width ? "shift count" : NULL;
     case IR_RORX: return o->imm < 0 || o->imm >= width ? "shift count" : NULL;
@@ -268,6 +274,7 @@ static const char *check_imm(const struct ir_op *o)
     case IR_BITS: return o->imm < 0 || o->imm != (i32)o->imm ? "immediate of more than 31 bits" : NULL;
     case IR_STADDR:
     case IR_STIMM:
+    case IR_OFF:
     case IR_CHECK: return (o->imm & 0xffffffff) >= CPU_MOST ? "offset" : NULL;
     case IR_LDCPU:
     case IR_STCPU:
@@ -300,9 +307,9 @@ static const char *check_operands(const struct state *s, const struct ir_op *o)
         }
     }
     if (bad) return bad;
-    if (only_t0(o->op) && (strchr(ir_facts[o->op].operands, 'a') ? o->a : o->dst) != IR_T0) return "not IR_T0";
-    if ((o->op == IR_BT || o->op == IR_BTS || o->op == IR_BTR || o->op == IR_BTC) &&
-        (o->a == IR_IMM ? o->imm < 0 || o->imm >= 8 * o->size : o->dst == IR_M))
+    if (only_t0(o->op) && (o->dst == IR_NONE ? o->a : o->dst) != IR_T0) return "not IR_T0";
+    if ((o->op == IR_BT || o->op == IR_BTS || o->op == IR_BTR || o->op == IR_BTC) && o->a == IR_IMM &&
+        (o->imm < 0 || o->imm >= 8 * o->size))
         return "bit";
     if (o->op == IR_JRCXZ && (o->cc > 1 || (o->asz != 2 && o->asz != 4 && o->asz != 8))) return "counter";
     return NULL;
@@ -343,8 +350,8 @@ static const char *check(const struct state *s, const struct ir_op *o)
     unsigned allowed = sizes(o->op);
     if (allowed && (!(o->size & allowed) || (o->size & (o->size - 1)))) return "size";
     if (o->op == IR_MEM && !o->size) return "size";
-    if (((f->props & IR_EXIT) || reads_flags(o->op)) && s->changed)
-        return "may leave for the interpreter after a change of state";
+    if (o->op == IR_MEM && o->base == IR_T0 && use_t0(s)) return use_t0(s);
+    if ((f->props & IR_EXIT) && s->changed) return "may leave for the interpreter after a change of state";
     if ((f->props & IR_EXIT) && s->looked_up) return "may leave for the interpreter between LOOKUP and GO";
     if (s->called && o->op != IR_LEAVE && o->op != IR_JMP && o->op != IR_NOP)
         return "operation behind the CALL of its instruction";

@@ -7,8 +7,8 @@
 
 static const u16 condition_reads[8] = {0x800, 0x001, 0x040, 0x041, 0x080, 0x004, 0x880, 0x8c0};
 
-static bool is_variable_shift(unsigned op) { return op >= IR_SHLV && op <= IR_RORV; }
-_Static_assert(IR_RORV - IR_SHLV == 4, "SHLV SHRV SARV ROLV RORV stand together");
+static bool is_variable_shift(unsigned op) { return op >= IR_SHLV && op <= IR_SHRDV; }
+_Static_assert(IR_SHRDV - IR_SHLV == 6, "SHLV SHRV SARV ROLV RORV SHLDV SHRDV stand together");
 
 static unsigned reads_of(const struct ir_op *o)
 {
@@ -21,6 +21,8 @@ static unsigned reads_of(const struct ir_op *o)
     case IR_SARV:
     case IR_ROLV:
     case IR_RORV:
+    case IR_SHLDV:
+    case IR_SHRDV:
     case IR_JMP:
     case IR_JRCXZ: return 0;
     default: return ir_facts[o->op].props & IR_EXIT ? IR_FL_ALL : ir_facts[o->op].reads;
@@ -41,8 +43,7 @@ static unsigned looked_at_from_start(const struct ir *b)
     for (u32 k = 0; k < b->n && open; k++) {
         const struct ir_op *o = &b->op[k];
         const struct ir_fact *f = &ir_facts[o->op];
-        // What cannot be recorded may yet become a CALL.
-        if ((f->props & (IR_EXIT | IR_END | IR_NORECORD)) || o->op == IR_JCC || o->op == IR_JRCXZ) return looked | open;
+        if ((f->props & (IR_EXIT | IR_END)) || o->op == IR_JCC || o->op == IR_JRCXZ) return looked | open;
         looked |= reads_of(o) & open;
         open &= ~kills_of(o);
     }
@@ -52,42 +53,13 @@ static unsigned looked_at_from_start(const struct ir *b)
 struct pass {
     struct ir *b;
     i64 start; // offset of the block's first byte
-    bool opt, holes;
+    bool opt;
     u16 from_start, live;
 };
 
 static u16 at_target(const struct pass *p, const struct ir_op *o)
 {
     return p->opt && o->imm == p->start && o->size >= 4 ? p->from_start : IR_FL_ALL;
-}
-
-// The whole instruction of operation k, but for the jump that may end the block behind it; returns the index of its
-// first operation.
-static u32 make_call(struct pass *p, u32 k)
-{
-    struct ir_op *op = p->b->op;
-    unsigned insn = op[k].insn;
-    u32 first = k;
-    while (first && op[first - 1].insn == insn) first--;
-    for (u32 j = first; j <= k; j++) {
-        op[j] = (struct ir_op){.op = j == first ? IR_CALL : IR_NOP,
-                               .dst = IR_NONE,
-                               .a = IR_NONE,
-                               .base = IR_NONE,
-                               .index = IR_NONE,
-                               .seg = IR_NONE,
-                               .insn = insn};
-        p->holes |= j != first;
-    }
-    return first;
-}
-
-static void close_holes(struct ir *b)
-{
-    u32 n = 0;
-    for (u32 k = 0; k < b->n; k++)
-        if (b->op[k].op != IR_NOP) b->op[n++] = b->op[k];
-    b->n = n;
 }
 
 void opt_flags(struct compile_env *e, const struct tb *t)
@@ -106,14 +78,8 @@ void opt_flags(struct compile_env *e, const struct tb *t)
         bool jump = (f->props & IR_END) || o->op == IR_JCC || o->op == IR_JRCXZ;
         if (!p.opt) p.live = IR_FL_ALL;
         o->need = jump ? at_target(&p, o) : f->writes & p.live;
-        if ((f->props & IR_NORECORD) && o->need) {
-            k = make_call(&p, k);
-            o = &p.b->op[k];
-            o->need = IR_FL_ALL;
-        }
         // A jump may leave the block, where an interrupt may look.
         p.live = jump ? IR_FL_ALL : (p.live & ~kills_of(o)) | reads_of(o);
         o->live = p.opt ? p.live : IR_FL_ALL;
     }
-    if (p.holes) close_holes(p.b);
 }

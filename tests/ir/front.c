@@ -78,10 +78,10 @@ static void arithmetic(void)
         {M64, "f6 13", "MEM.1 [rbx]a8 wr; NOT.1 m"},
         {M32, "82 c0 05", "ADD.1 rax, $5"},
         {M64, "0f c1 03", "MEM.4 [rbx]a8 wr; XADD.4 m, rax"},
-        {M64, "0f c0 03", "CALL.0"},
+        {M64, "0f c0 03", "MEM.1 [rbx]a8 wr; XADD.1 m, rax"},
         {M64, "f0 48 0f b1 0b", "MEM.8 [rbx]a8 wr; CMPXCHG.8 m, rcx"},
         {M64, "0f b1 cb", "CMPXCHG.4 rbx, rcx"},
-        {M64, "0f b0 cb", "CALL.0"},
+        {M64, "0f b0 cb", "CMPXCHG.1 rbx, rcx"},
         {M64, "f7 e3", "MUL.4 rbx"},
         {M64, "48 f7 2b", "MEM.8 [rbx]a8; IMUL1.8 m"},
         {M64, "f6 e3", "CALL.0"},
@@ -127,19 +127,19 @@ static void shifts_and_bits(void)
         {M64, "48 d3 c9", "RORV.8 rcx"},
         {M64, "c1 c0 07", "ROL.4 rax, $7"},
         {M64, "d0 cc", "ROR.1 ah, $1"},
-        {M64, "d1 d0", "CALL.0"},
+        {M64, "d1 d0", "RCL.4 rax, $1"},
         {M64, "c1 f0 03", "SHL.4 rax, $3"}, // /6 is SHL
         {M64, "0f a4 d8 05", "SHLD.4 rax, rbx, $5"},
         {M64, "48 0f ac 03 21", "MEM.8 [rbx]a8 wr; SHRD.8 m, rax, $0x21"},
         {M64, "0f a4 d8 20", "MOV.4 rax, rax"},
         {M64, "66 0f a4 d8 05", "CALL.0"},
-        {M64, "0f a5 d8", "CALL.0"},
+        {M64, "0f a5 d8", "SHLDV.4 rax, rbx"},
         {M64, "c4 e2 f1 f7 c3", "SHX.8 rax, rbx, SHL base=rcx"},
         {M64, "c4 e2 72 f7 03", "MEM.4 [rbx]a8; SHX.4 rax, m, SAR base=rcx"},
         {M64, "c4 e2 73 f7 c3", "SHX.4 rax, rbx, SHR base=rcx"},
         {M64, "c4 e3 fb f0 c3 45", "RORX.8 rax, rbx, $5"},
         {M64, "0f a3 d8", "BT.4 rax, rbx"},
-        {M64, "0f a3 18", "CALL.0"},
+        {M64, "0f a3 18", "LEA.8 t0, [rax]a8; BITS_AT.4 t0, rbx asz=8; MEM.4 [t0]a8; BT.4 m, rbx"},
         {M64, "48 0f ab d8", "BTS.8 rax, rbx"},
         {M64, "0f ba e0 25", "BT.4 rax, $5"},
         {M64, "48 0f ba 23 21", "MEM.8 [rbx]a8; BT.8 m, $0x21"},
@@ -213,8 +213,9 @@ static void movement(void)
         {M64, "0f 45 c3", "CMOV.4 rax, rbx, ne"},
         {M64, "48 0f 42 03", "MEM.8 [rbx]a8; CMOV.8 rax, m, b"},
         {M64, "d7", "CALL.0"},
-        {M64, "a4", "CALL.0"},
-        {M64, "f3 48 ab", "CALL.0"},
+        {M64, "a4",
+         "OFF.4 $0x400000000a4; MEM.1 [rsi]a8; MOVZX.4 t0, m cc=1; MEM.1 [rdi]a8 wr t0live; MOV.1 m, t0; LEA.8 rsi, "
+         "[rsi+1]a8; LEA.8 rdi, [rdi+1]a8"},
         {M64, "0f a2", "CALL.0"},
         {M64, "ec", "CALL.0; LEAVE.0"},
     };
@@ -237,6 +238,23 @@ static void segments(void)
         {M16, "8b 06 ff ff", "MEM.2 ds:[-1]a2; MOV.2 rax, m"},
     };
     JUDGE(v);
+}
+
+// Fields of struct cpu are at offsets that nothing here should know.
+static void with_fields(void)
+{
+    char text[300];
+    size_t eflags = offsetof(struct cpu, eflags), es = offsetof(struct cpu, seg) + offsetof(struct seg, sel);
+    snprintf(text, sizeof text,
+             "OFF.4 $0x%llx; MEM.1 [rsi]a8; MOVZX.4 t0, m cc=1; MEM.1 [rdi]a8 wr t0live; MOV.1 m, t0; LEA.8 rsi, "
+             "[rsi+1]a8; LEA.8 rdi, [rdi+1]a8",
+             (unsigned long long)FL_DF << 32 | eflags);
+    judge(&(struct encoding){M64, "a4", text}, 1);
+    snprintf(text, sizeof text, "OFF.4 $0x%llx; REPSTOS.8 asz=8", (unsigned long long)FL_DF << 32 | eflags);
+    judge(&(struct encoding){M64, "f3 48 ab", text}, 1);
+    snprintf(text, sizeof text, "MEM.4 [rsp-4]a4 wr stack; LDCPU.2 t0, $0x%x; MOV.4 m, t0; LEA.4 rsp, [rsp-4]a4",
+             (unsigned)es);
+    judge(&(struct encoding){M32, "06", text}, 1);
 }
 
 static void stack(void)
@@ -270,7 +288,6 @@ static void stack(void)
         {M16, "67 8f 04 24", "CALL.0"},
         {M16, "c9", "MEM.2 ss:[rbp]a2; LEA.2 rsp, [rbp+2]a2; MOV.2 rbp, m"},
         {M16, "c8 20 00 00", "CALL.0"},
-        {M32, "06", "CALL.0"},
         {M32, "60", "CALL.0"},
         {M64, "9c", "GETFL.4 t0; MEM.8 [rsp-8]a8 wr t0live stack; MOV.8 m, t0; LEA.8 rsp, [rsp-8]a8"},
         {M64, "66 9c", "CALL.0"},
@@ -365,8 +382,8 @@ static void take_back(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(arithmetic),  TEST(shifts_and_bits), TEST(movement),
-                                              TEST(segments),    TEST(stack),           TEST(control),
-                                              TEST(whole_block), TEST(take_back)};
+    static const struct check_test tests[] = {TEST(arithmetic), TEST(shifts_and_bits), TEST(movement),
+                                              TEST(segments),   TEST(stack),           TEST(with_fields),
+                                              TEST(control),    TEST(whole_block),     TEST(take_back)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }

@@ -315,37 +315,69 @@ static u32 short_jcc(struct em *m, unsigned cc)
 }
 static void short_here(struct em *m, u32 at) { m->start[at - 1] = (u8)(here(m) - at); }
 
+// ---- records that say in memory what they are: where an operation may be the interpreter's, whose record differs
+static void record_kind(struct em *m, unsigned op)
+{
+    struct opnd cc = O_CPU(cc_op);
+    put_rmi(m, 0, 0xc7, 4, 0, &cc, op, 4);
+    m->fl.known = false;
+}
+// The flags in the host's EFLAGS, but for OF, are the record; `over` beside them.
+static void record_lahf(struct em *m, unsigned over)
+{
+    put_rr(m, 0x8b, 8, H_TMP, H_RAX);
+    put8(m, 0x9f);
+    fl_store_dst(m, H_RAX);
+    put_rr(m, 0x8b, 8, H_RAX, H_TMP);
+    record_kind(m, CC_AH | over);
+}
+// CF and OF, as far as `mask` has them, survive the operation: to where overrides are kept.
+static void keep_over(struct em *m, u16 mask)
+{
+    struct opnd cf = O_CPU(cc_cf), of = O_CPU(cc_of);
+    if (m->fl.known) mask &= (u16) ~((m->fl.op & CC_OVER_CF ? FL_CF : 0) | (m->fl.op & CC_OVER_OF ? FL_OF : 0));
+    if (!mask) return;
+    fl_need(m, mask);
+    if (mask & FL_CF) put_rm(m, 0, 0x0f90 | C_B, 1, 0, &cf);
+    if (mask & FL_OF) put_rm(m, 0, 0x0f90 | C_O, 1, 0, &of);
+}
+
 // Shifts by CL: a masked count of 0 leaves all flags, so the old record must be complete before.
 static void emit_shift_cl(struct em *m)
 {
     const struct ir_op *o = m->op;
     unsigned size = o->size, op = o->op;
     unsigned ext = op == IR_SHLV ? 4 : op == IR_SHRV ? 5 : op == IR_SARV ? 7 : op == IR_ROLV ? 0 : 1;
-    bool want = fl_wanted(m);
-    if (want && (op == IR_ROLV || op == IR_RORV)) {
-        exit_insn(m, true);
-        m->fl.known = false;
-        return;
-    }
+    bool want = fl_wanted(m), two = op == IR_SHLDV || op == IR_SHRDV, rotate = op == IR_ROLV || op == IR_RORV;
     if (want) {
         fl_spill(m, &m->fl);
         m->fl.known = false;
     }
     struct rw r = rw_begin(m, o->dst, size, H_TMP, want && o->dst == IR_M);
+    u32 opc = two ? op == IR_SHLDV ? 0x0fa5 : 0x0fad : 0xd3;
+    if (two) {
+        int a = host_of(o->a);
+        ext = a < 0 ? r.in_tmp ? H_T0 : H_TMP : (unsigned)a;
+        if (a < 0) put_load(m, size, ext, o_of(m, o->a));
+    }
     if (!want) {
-        put_rm(m, 0, 0xd3, size, ext, &r.o);
+        put_rm(m, 0, opc, size, ext, &r.o);
         rw_end(m, &r, true);
-        if (op != IR_ROLV && op != IR_RORV) fl_set(m, CC_LOGIC, CC_IN_MEMORY, CC_IN_MEMORY, 0);
+        if (!rotate) fl_set(m, CC_LOGIC, CC_IN_MEMORY, CC_IN_MEMORY, 0);
         return;
     }
     struct opnd cl = o_reg(H_RCX), cf = O_CPU(cc_cf), of = O_CPU(cc_of), cc = O_CPU(cc_op);
     put_rmi(m, 0, 0xf6, 1, 0, &cl, size == 8 ? 63 : 31, 1);
     u32 zero = short_jcc(m, C_E);
-    put_rm(m, 0, 0xd3, size, ext, &r.o);
+    put_rm(m, 0, opc, size, ext, &r.o);
     put_rm(m, 0, 0x0f90 | C_B, 1, 0, &cf);
     put_rm(m, 0, 0x0f90 | C_O, 1, 0, &of);
-    put_rmi(m, 0, 0xc7, 4, 0, &cc, (CC_SHX + log2_of(size)) | CC_OVER, 4);
-    if (r.o.kind == O_REG) {
+    if (rotate)
+        put_rmi(m, 0, 0x81, 4, ALU_OR, &cc, CC_OVER, 4);
+    else
+        put_rmi(m, 0, 0xc7, 4, 0, &cc, (CC_SHX + log2_of(size)) | CC_OVER, 4);
+    if (rotate) { // the rest of the record stays
+    } else if (r.o.kind == O_REG) {
         fl_store_dst(m, r.o.reg); // sizes 4 and 8: zero-extended
     } else {
         put_load(m, size, H_T0, r.o);
@@ -364,10 +396,13 @@ static void emit_rotate(struct em *m)
 {
     const struct ir_op *o = m->op;
     unsigned size = o->size;
+    bool carry = o->op == IR_RCL || o->op == IR_RCR;
+    if (carry) fl_need(m, FL_CF);
     fl_over_begin(m, CC_OVER);
     if (is_guest(o->dst)) fl_spare(m, o->dst);
     struct rw r = rw_begin(m, o->dst, size, H_TMP, false);
-    put_rmi(m, 0, size == 1 ? 0xc0 : 0xc1, size, o->op == IR_ROL ? 0 : 1, &r.o, o->imm, 1);
+    put_rmi(m, 0, size == 1 ? 0xc0 : 0xc1, size, (carry ? 2 : 0) + (o->op == IR_ROR || o->op == IR_RCR), &r.o, o->imm,
+            1);
     fl_over(m, CC_OVER);
     rw_end(m, &r, true);
 }
@@ -410,11 +445,8 @@ static void emit_div(struct em *m)
 {
     const struct ir_op *o = m->op;
     unsigned size = o->size;
-    if (fl_wanted(m)) {
-        exit_insn(m, true);
-        m->fl.known = false;
-        return;
-    }
+    bool want = fl_wanted(m);
+    if (want) keep_over(m, FL_CF | FL_OF);
     struct opnd s = o_of(m, o->a);
     if (o->op == IR_DIV) {
         put_rm(m, 0, 0x3b, size, H_RDX, &s); // high part below the divisor
@@ -431,7 +463,11 @@ static void emit_div(struct em *m)
         exit_if(m, C_BE);
     }
     put_rm(m, 0, 0xf7, size, o->op == IR_DIV ? 6 : 7, &s);
-    fl_set(m, CC_LOGIC, CC_IN_MEMORY, CC_IN_MEMORY, 0);
+    m->fl.known = false;
+    if (!want) return;
+    struct opnd dst = O_CPU(cc_dst); // 1: neither ZF, SF nor PF; AF is CC_SHX's
+    put_rmi(m, 0, 0xc7, 8, 0, &dst, 1, 4);
+    record_kind(m, CC_SHX | CC_OVER);
 }
 
 // ---- moves
@@ -554,12 +590,37 @@ static void emit_cmpxchg(struct em *m)
         put_load(m, size, H_TMP, o_reg(H_RAX));
         fl_store_dst(m, H_TMP);
     }
-    if (s.kind == O_MEM) {
-        put_load(m, size, H_TMP, s);
+    if (s.kind == O_MEM || s.high) {
+        load(m, H_TMP, o->a, size);
         s = o_reg(H_TMP);
     }
-    put_rm(m, 0, 0x0fb1, size, s.reg, &d);
+    put_rm(m, 0, size == 1 ? 0x0fb0 : 0x0fb1, size, s.reg, &d);
     fl_set(m, CC_CMP + log2_of(size), CC_IN_MEMORY, fl_wanted(m) ? R_RAX : CC_IN_MEMORY, 0);
+}
+
+// CMPXCHG8B, CMPXCHG16B: of the flags ZF only.
+static void emit_cmpxchg2(struct em *m)
+{
+    struct opnd d = o_of(m, IR_M);
+    bool want = fl_wanted(m);
+    if (want) fl_need(m, FL_ARITH);
+    put_rm(m, 0, 0x0fc7, m->op->size, 1, &d);
+    m->fl.known = false;
+    if (!want) return;
+    struct opnd of = O_CPU(cc_of);
+    put_rm(m, 0, 0x0f90 | C_O, 1, 0, &of);
+    record_lahf(m, CC_OVER_OF);
+}
+
+static void emit_sahf(struct em *m)
+{
+    if (fl_wanted(m)) {
+        keep_over(m, FL_OF);
+        fl_store_dst(m, H_RAX);
+        record_kind(m, CC_AH | CC_OVER_OF);
+    }
+    m->fl.known = false;
+    put8(m, 0x9e);
 }
 
 static void emit_bswap(struct em *m)
@@ -591,7 +652,7 @@ static void emit_bt(struct em *m)
     unsigned size = o->size, k = o->op - IR_BT;
     fl_over_begin(m, CC_OVER_CF);
     if (k && is_guest(o->dst)) fl_spare(m, o->dst);
-    struct rw r = rw_begin(m, o->dst, size, H_TMP, o->a != IR_IMM && o->dst != IR_M);
+    struct rw r = rw_begin(m, o->dst, size, H_TMP, o->a != IR_IMM);
     if (o->a == IR_IMM) {
         put_rmi(m, 0, 0x0fba, size, 4 + k, &r.o, o->imm, 1);
     } else {
@@ -614,6 +675,41 @@ static bool have_lzcnt(void)
     return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1 << 5);
 }
 
+// T0 + the bit offset a, signed, in operands of `size`
+static void emit_bits_at(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    unsigned lg = log2_of(o->size);
+    struct opnd a = o_of(m, o->a), t = o_reg(H_TMP);
+    if (o->size == 8)
+        put_load(m, 8, H_TMP, a);
+    else
+        put_rm(m, 0, o->size == 4 ? 0x63 : 0x0fbf, 8, H_TMP, &a); // sign-extended
+    put_rmi(m, 0, 0xc1, 8, 7, &t, lg + 3, 1);
+    put_lea(m, o->asz, H_T0, H_T0, H_TMP, lg, 0);
+}
+
+// AMD's flags (interp/bits.c): BSF and BSR take PF from the result, which is 0 with ZF; TZCNT and LZCNT leave OF.
+static void record_scan(struct em *m, unsigned reg)
+{
+    const struct ir_op *o = m->op;
+    if (o->op == IR_BSF || o->op == IR_BSR) { // T0 is 0
+        put_lea(m, 4, H_TMP, reg, NO_REG, 0, 0x100);
+        put_rm(m, 0, 0x0f40 | C_E, 8, H_TMP, &(struct opnd){.kind = O_REG, .reg = H_T0, .index = NO_REG});
+        fl_store_dst(m, H_TMP);
+        record_kind(m, CC_LOGIC + 1); // 16 bits: what BSF leaves above its result does not count
+    } else if (o->op == IR_POPCNT) {
+        record_lahf(m, 0);
+    } else {
+        put_rr(m, 0x8b, 8, H_TMP, H_RAX);
+        put8(m, 0x9f);
+        put_alu(m, ALU_AND, 4, o_reg(H_RAX), o_imm((FL_CF | FL_ZF) << 8));
+        fl_store_dst(m, H_RAX);
+        put_rr(m, 0x8b, 8, H_RAX, H_TMP);
+        record_kind(m, CC_AH | CC_OVER_OF);
+    }
+}
+
 static void emit_scan(struct em *m)
 {
     const struct ir_op *o = m->op;
@@ -622,23 +718,27 @@ static void emit_scan(struct em *m)
                 : op == IR_TZCNT ? __builtin_cpu_supports("bmi")
                 : op == IR_LZCNT ? have_lzcnt()
                                  : true;
-    if (fl_wanted(m) || !have) {
+    if (!have) {
         exit_insn(m, true);
         m->fl.known = false;
         return;
     }
+    bool want = fl_wanted(m), old = op == IR_BSF || op == IR_BSR;
+    if (want && (op == IR_TZCNT || op == IR_LZCNT)) keep_over(m, FL_OF);
     fl_spare(m, o->dst);
     struct opnd s = o_of(m, o->a);
     int d = host_of(o->dst);
     unsigned reg = d < 0 ? H_TMP : (unsigned)d;
     if (d < 0) put_load(m, 8, H_TMP, o_of(m, o->dst));
-    put_rm(m, op == IR_BSF || op == IR_BSR ? 0 : 0xf3,
+    if (want && old) put_rr(m, 0x33, 4, H_T0, H_T0);
+    put_rm(m, old ? 0 : 0xf3,
            op == IR_BSF || op == IR_TZCNT ? 0x0fbc
            : op == IR_POPCNT              ? 0x0fb8
                                           : 0x0fbd,
            size, reg, &s);
     if (d < 0) put_store(m, 8, o_of(m, o->dst), H_TMP);
-    if (op != IR_TZCNT && op != IR_LZCNT) fl_set(m, CC_LOGIC, CC_IN_MEMORY, CC_IN_MEMORY, 0);
+    m->fl.known = false;
+    if (want) record_scan(m, reg);
 }
 
 static void emit_crc32(struct em *m)
@@ -797,9 +897,13 @@ static void emit_op(struct em *m)
     case IR_SHRV:
     case IR_SARV:
     case IR_ROLV:
-    case IR_RORV: emit_shift_cl(m); break;
+    case IR_RORV:
+    case IR_SHLDV:
+    case IR_SHRDV: emit_shift_cl(m); break;
     case IR_ROL:
-    case IR_ROR: emit_rotate(m); break;
+    case IR_ROR:
+    case IR_RCL:
+    case IR_RCR: emit_rotate(m); break;
     case IR_SHLD:
     case IR_SHRD: emit_shift_double(m); break;
     case IR_SHX:
@@ -814,6 +918,7 @@ static void emit_op(struct em *m)
     case IR_XCHG: emit_xchg(m); break;
     case IR_XADD: emit_xadd(m); break;
     case IR_CMPXCHG: emit_cmpxchg(m); break;
+    case IR_CMPXCHG2: emit_cmpxchg2(m); break;
     case IR_BSWAP: emit_bswap(m); break;
     case IR_CBW:
     case IR_CWD: emit_convert(m); break;
@@ -821,6 +926,7 @@ static void emit_op(struct em *m)
     case IR_BTS:
     case IR_BTR:
     case IR_BTC: emit_bt(m); break;
+    case IR_BITS_AT: emit_bits_at(m); break;
     case IR_BSF:
     case IR_BSR:
     case IR_TZCNT:
@@ -833,7 +939,11 @@ static void emit_op(struct em *m)
     case IR_CLRFL: put_alu(m, ALU_AND, 4, O_CPU(eflags), o_imm(~o->imm)); break;
     case IR_GETFL: emit_getfl(m); break;
     case IR_PUTFL: emit_putfl(m); break;
+    case IR_SAHF: emit_sahf(m); break;
+    case IR_REPMOVS:
+    case IR_REPSTOS: emit_rep(m); break;
     case IR_CHECK:
+    case IR_OFF:
     case IR_LDCPU:
     case IR_STCPU:
     case IR_STIMM:

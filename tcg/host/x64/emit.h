@@ -163,6 +163,7 @@ void emit_cold(struct em *m);
 // ---- memory (mem.c)
 void emit_mem(struct em *m);
 void emit_lea(struct em *m);
+void emit_rep(struct em *m);                                                           // REP MOVS, REP STOS
 unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp); // returns the register
 // ---- system state (sys.c)
 void emit_getfl(struct em *m);

@@ -83,8 +83,16 @@ static bool host_flags_used(const struct em *m)
         case IR_SBB:
         case IR_INC:
         case IR_DEC:
+        case IR_RCL:
+        case IR_RCR:
             if (host & FL_CF) return true;
             break;
+        case IR_DIV:
+        case IR_IDIV:
+        case IR_TZCNT:
+        case IR_LZCNT:
+        case IR_SAHF:
+        case IR_CMPXCHG2: return true;
         case IR_VEC:
             if ((u8)(o->imm >> 40) & IR_V_COND) return true;
             break;

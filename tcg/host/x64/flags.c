@@ -16,7 +16,9 @@ static u16 reads(const struct ir_op *o)
 {
     switch (o->op) {
     case IR_ADC:
-    case IR_SBB: return FL_CF;
+    case IR_SBB:
+    case IR_RCL:
+    case IR_RCR: return FL_CF;
     case IR_SETCC:
     case IR_CMOV:
     case IR_JCC: return cond_mask(o->cc);
@@ -51,6 +53,13 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
         [IR_XADD] = {ALL, 0},
         [IR_CMPXCHG] = {ALL, 0},
         [IR_VECF] = {ALL, 0},
+        [IR_POPCNT] = {ALL, 0},
+        [IR_SAHF] = {ALL & ~FL_OF, ALL},
+        [IR_RCL] = {FL_CF | FL_OF, ALL},
+        [IR_RCR] = {FL_CF | FL_OF, ALL},
+        [IR_BSF] = {FL_ZF, ALL},
+        [IR_BSR] = {FL_ZF, ALL},
+        [IR_CMPXCHG2] = {FL_ZF, ALL},
         [IR_INC] = {ALL & ~FL_CF, 0},
         [IR_DEC] = {ALL & ~FL_CF, 0},
         [IR_SHL] = {SHIFT | FL_OF, ALL},
@@ -82,11 +91,14 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
         [IR_SARV] = {0, ALL},
         [IR_ROLV] = {0, ALL},
         [IR_RORV] = {0, ALL},
-        [IR_BSF] = {0, ALL},
-        [IR_BSR] = {0, ALL},
+        [IR_SHLDV] = {0, ALL},
+        [IR_SHRDV] = {0, ALL},
+        [IR_BITS_AT] = {0, ALL},
+        [IR_REPMOVS] = {0, ALL},
+        [IR_REPSTOS] = {0, ALL},
+        [IR_OFF] = {0, ALL},
         [IR_TZCNT] = {0, ALL},
         [IR_LZCNT] = {0, ALL},
-        [IR_POPCNT] = {0, ALL},
         [IR_GETFL] = {0, ALL},
         [IR_PUTFL] = {0, ALL},
         [IR_CHECK] = {0, ALL},
@@ -128,7 +140,13 @@ void fl_analyse(struct em *m)
         case IR_JRCXZ: live = true; break;
         case IR_SHLV:
         case IR_SHRV:
-        case IR_SARV: live |= m->rec_after[i]; break;
+        case IR_SARV:
+        case IR_SHLDV:
+        case IR_SHRDV:
+        case IR_CMPXCHG2:
+        case IR_TZCNT:
+        case IR_LZCNT:
+        case IR_SAHF: live |= m->rec_after[i]; break;
         default: break;
         }
         if ((f->props & IR_EXIT) || blind[i]) live = true;

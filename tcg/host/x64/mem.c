@@ -62,6 +62,10 @@ static unsigned in_register(struct em *m, unsigned g, unsigned tmp)
         put_load(m, 8, tmp, O_CPU(code_base));
         return tmp;
     }
+    if (g == IR_T0) { // which the check itself needs
+        put_rr(m, 0x8b, 8, tmp, H_T0);
+        return tmp;
+    }
     int h = host_of(g);
     if (h >= 0) return (unsigned)h;
     put_load(m, 8, tmp, o_guest(g));
@@ -162,4 +166,86 @@ void emit_mem(struct em *m)
     m->m_index = NO_REG;
     m->p = put_entry(m->p, va == H_PTR ? 0x03 : 0x8b, H_PTR, table + 8);
     if (va != H_PTR) put_rr(m, 0x03, 8, H_PTR, va);
+}
+
+// ---- REP MOVS, REP STOS
+
+// to = offset in the table of the entry for the address in reg
+static void rep_entry(struct em *m, unsigned to, unsigned reg)
+{
+    struct opnd t = o_reg(to);
+    put_rr(m, 0x8b, 4, to, reg);
+    put_rmi(m, 0, 0xc1, 4, 5, &t, 8, 1);
+    put_alu(m, ALU_AND, 4, t, o_imm(TLB_INDEX));
+}
+
+// Leaves unless R11, page size less the bytes, is at least the offset in the page of the address in reg, and the entry
+// is for that page.
+static void check_span(struct em *m, unsigned reg, i32 table)
+{
+    struct opnd tag = o_mem(H_CPU, table);
+    tag.index = H_T0;
+    rep_entry(m, H_T0, reg);
+    put_rr(m, 0x8b, m->op->asz, H_PTR, reg);
+    put_rm(m, 0, 0x33, 8, H_PTR, &tag);
+    put_rr(m, 0x3b, 8, H_PTR, H_TMP);
+    exit_if(m, C_A);
+}
+static void load_addend(struct em *m, unsigned to, unsigned reg, i32 table)
+{
+    struct opnd addend = o_mem(H_CPU, table + 8);
+    addend.index = (u8)to;
+    rep_entry(m, to, reg);
+    put_load(m, 8, to, addend);
+}
+
+// All on one page of each kind: the host's own REP does what the guest's would, element by element where the two
+// overlap.
+void emit_rep(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    bool movs = o->op == IR_REPMOVS;
+    unsigned w = o->asz, lg = o->size == 1 ? 0 : o->size == 2 ? 1 : o->size == 4 ? 2 : 3;
+    unsigned set = (m->e->key & MODE_TLB) >> MODE_TLB_SHIFT;
+    i32 table = (i32)(offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set)) - TCG_BIAS;
+    i32 wr = table + (i32)offsetof(struct tlb_set, wr), rd = table + (i32)offsetof(struct tlb_set, rd);
+    struct opnd t = o_reg(H_TMP), di = o_reg(H_RDI), si = o_reg(H_RSI);
+    u32 none = 0;
+    fl_spare(m, R_RCX);
+    fl_spare(m, R_RDI);
+    if (movs) fl_spare(m, R_RSI);
+    put_alu(m, ALU_CMP, w, o_reg(H_RCX), o_imm((i64)PAGE_SIZE >> lg));
+    exit_if(m, C_A);
+    put_rr(m, 0x8b, 4, H_TMP, H_RCX);
+    if (lg) put_rmi(m, 0, 0xc1, 4, 4, &t, lg, 1);
+    put_rm(m, 0, 0xf7, 8, 3, &t); // neg
+    put_alu(m, ALU_ADD, 8, t, o_imm(PAGE_SIZE));
+    check_span(m, H_RDI, wr);
+    if (movs) check_span(m, H_RSI, rd);
+    if (w == 4) { // upper halves stay where nothing is done, and are cleared else
+        put8(m, 0x67);
+        put8(m, 0xe3);
+        put8(m, 0);
+        none = here(m);
+    }
+    load_addend(m, H_PTR, H_RDI, wr);
+    if (movs) load_addend(m, H_T0, H_RSI, rd);
+    if (w == 4) {
+        put_rr(m, 0x8b, 4, H_RDI, H_RDI);
+        if (movs) put_rr(m, 0x8b, 4, H_RSI, H_RSI);
+        put_rr(m, 0x8b, 4, H_RCX, H_RCX);
+    }
+    put_alu(m, ALU_ADD, 8, di, o_reg(H_PTR));
+    if (movs) put_alu(m, ALU_ADD, 8, si, o_reg(H_T0));
+    if (o->size == 2) put8(m, 0x66);
+    put8(m, 0xf3);
+    if (o->size == 8) put8(m, 0x48);
+    put8(m, (movs ? 0xa4 : 0xaa) | (o->size != 1));
+    put_alu(m, ALU_SUB, 8, di, o_reg(H_PTR));
+    if (movs) put_alu(m, ALU_SUB, 8, si, o_reg(H_T0));
+    if (w == 4) { // over the end of 4 GB
+        put_rr(m, 0x8b, 4, H_RDI, H_RDI);
+        if (movs) put_rr(m, 0x8b, 4, H_RSI, H_RSI);
+        m->start[none - 1] = (u8)(here(m) - none);
+    }
 }

@@ -38,6 +38,13 @@ void emit_cpu(struct em *m)
         put_alu(m, ALU_CMP, o->size, at, o_imm((i32)(o->imm >> 32)));
         exit_if(m, C_NE);
         break;
+    case IR_OFF: { // one byte has the bits
+        u32 bits = (u32)(o->imm >> 32), byte = (unsigned)__builtin_ctz(bits) / 8;
+        at.disp += (i32)byte;
+        put_rmi(m, 0, 0xf6, 1, 0, &at, bits >> 8 * byte, 1);
+        exit_if(m, C_NE);
+        break;
+    }
     case IR_LDCPU: put_load(m, o->size, H_T0, at); break;
     case IR_STCPU: put_store(m, o->size, at, H_T0); break;
     case IR_STIMM:
