@@ -56,7 +56,9 @@ enum {               // tb_rec.resume_flags: what exec.c does before it goes on 
     RESUME_AH = 64,   // the record is CC_AH: flags are wanted in cc_dst
     RESUME_RAW = 128, // the instruction changes no flags but CF and OF: the record's parts in memory as they were
     // Of edges:
-    EDGE_COUNTED = 1 // it counts cpu.left itself: to be led behind the target's count
+    EDGE_COUNTED = 1, // it counts cpu.left itself: to be led behind the target's count
+    EDGE_SIDE = 2,    // its code is made by host_side() before it is linked first (patch is 0 until then)
+    EDGE_STORED = 4   // memory has cc_op already
 };
 INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }
 // Brings the record into cpu/flags.h's form: whenever C runs.
@@ -91,9 +93,10 @@ struct tb_rec {
     u8 resume_flags;   // RESUME_*
     u16 cc_op;         // cc_op of the record, or 0xffff: memory has it
     u8 cc_dst, cc_src; // guest register (cut to the size in cc_op) still to be stored as cc_dst, cc_src
-    u16 resume, patch; // offsets from the block's code; of edges the host's affair
+    u32 patch;         // offset from the block's code: of edges, the host's affair
     i32 target;        // of a jump; REC_INSN: offset of the instruction (RIP - code_base)
     i32 imm;           // CC_SRC_IMM
+    u16 resume;        // offset from the block's code; of edges the host's affair
     u8 x87;            // instruction whose FIP, FCS and FOP are to be set, plus 1; 0: they are right
     u8 spill, bare;    // of edges the host's affair
     u32 tb;            // the block's tb_number()
@@ -181,6 +184,10 @@ struct host_entry {
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
 // Writes the exit stubs of records first … first + n - 1; stub 0 stands at rw and rx.
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n);
+// Makes the code of an EDGE_SIDE of block t, whose code is at offset `code`, at offset `at`, where there is room for
+// HOST_SIDE_MAX bytes; returns its length. stub: offset of the record's.
+enum { HOST_SIDE_MAX = 192 };
+u32 host_side(u8 *rw_base, u32 code, u32 at, u32 stub, const struct tb *t, struct tb_rec *r);
 // Makes the edge r of the block whose code is at offset `code` a jump to offset `to`. net: what cpu.left loses on the
 // way (EDGE_COUNTED); bare: the flags need not be stored. REC_FAR: for as long as the high half of cpu.jump_context is
 // gen and cpu.code_base is base.

@@ -140,6 +140,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     k->st.insns += t->n;
     k->st.guest_bytes += t->bytes;
     k->st.host_bytes += out.len;
+    k->st.records += out.nrec;
     if (k->cfg.ticks) k->st.ticks += k->cfg.ticks() - before;
     tb_translated(k, t);
     if (e->log) log_item(&k->bus->log, log_on(&k->bus->log, LOG_OP) ? LOG_OP : LOG_OPOPT, "%s\n", buf_text(&text));

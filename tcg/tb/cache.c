@@ -95,7 +95,13 @@ static void unlist(struct tcg *k, const struct tb_rec *r)
 void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_link *l)
 {
     u32 n = tb_number(k, to);
-    host_link(k->rw, tb_at(k, r->tb)->code, r, l);
+    const struct tb *from = tb_at(k, r->tb);
+    if ((r->resume_flags & EDGE_SIDE) && !r->patch) {
+        u32 len = host_side(k->rw, from->code, k->side_used, code_stub(k, (u32)(r - k->rec)), from, r);
+        k->side_used += len;
+        k->st.side_bytes += len;
+    }
+    host_link(k->rw, from->code, r, l);
     if (r->to == n) return;
     if (r->to) unlist(k, r);
     r->to = n;
@@ -223,6 +229,7 @@ void tb_forget(struct tcg *k)
     memset(k->gone, 0, sizeof k->gone);
     k->meta_used = 16;
     k->code_used = k->code_first;
+    k->side_used = k->side_first;
     if (k->count) memset(k->count, 0, k->rec_used * sizeof *k->count);
     k->rec_used = 1;
     k->epoch++;

@@ -8,8 +8,8 @@
 #include "tcg/tb/tb.h"
 
 // Bytes of blocks a byte of code; bytes of code a record: more than ever needed. Exit stubs, which are always
-// REC_AHEAD records ahead, take their part of the code memory.
-enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096 };
+// REC_AHEAD records ahead, take their part of the code memory, and so does the code of edges.
+enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096, SIDE_PART = 6 };
 _Static_assert((int)REC_AHEAD >= (int)TB_REC_MAX, "a block's stubs are there before it is");
 
 // False with errno. A mapping of length 0 that is "moved" stays, and its pages are seen at the new place, too: a file
@@ -64,6 +64,7 @@ void code_open(struct tcg *k, u64 bytes)
     k->rec[0] = (struct tb_rec){.kind = REC_LEAVE, .cc_op = 0xffff, .cc_dst = CC_IN_MEMORY, .cc_src = CC_IN_MEMORY};
     k->rec_used = 1;
     k->code_used = k->code_first;
+    k->side_first = k->side_used = k->code_size - (u32)align_up(bytes / SIDE_PART, PAGE_SIZE);
 }
 
 void code_close(struct tcg *k)
@@ -88,5 +89,5 @@ bool code_room(struct tcg *k)
         host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->nstub, n);
         k->nstub += n;
     }
-    return k->code_size - k->code_used >= TB_CODE_MAX && k->rec_size - k->rec_used >= TB_REC_MAX;
+    return k->side_first - k->code_used >= TB_CODE_MAX && k->rec_size - k->rec_used >= TB_REC_MAX;
 }

@@ -487,6 +487,11 @@ static void tcg_run(struct cpu *c)
             enter(c, e, NULL, known);
             continue;
         }
+        if (unlikely(!code_side_room(k))) {
+            k->st.full++;
+            tb_forget(k);
+            e->link = NULL;
+        }
         struct tb *t = find(c, e);
         bool cut =
             t && c->trail->blocks_on && t->n > left; // noted instruction by instruction: it will not reach its end

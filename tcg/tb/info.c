@@ -54,16 +54,18 @@ static void info_fallbacks(const struct tcg_stats *s, struct buf *out)
 void tb_info(const struct tcg *k, struct buf *out)
 {
     const struct tcg_stats *s = &k->st;
-    buf_printf(out, "code memory        %u of %u KB, %u KB of blocks, %u KB of records\n",
-               (k->code_used - k->code_first) >> 10, k->code_size >> 10, (u32)(k->meta_used >> 10),
+    u32 hot = k->code_used - k->code_first, cold = k->side_used - k->side_first;
+    buf_printf(out, "code memory        %u KB and %u KB of edges of %u KB, %u KB of blocks, %u KB of records\n",
+               hot >> 10, cold >> 10, k->code_size >> 10, (u32)(k->meta_used >> 10),
                (u32)(k->rec_used * sizeof *k->rec >> 10));
     buf_printf(out, "blocks decoded     %llu, %.1f instructions and %.1f bytes each\n", (ull)s->built,
                part(s->built_insns, s->built), part(s->built_bytes, s->built));
-    buf_printf(
-        out,
-        "blocks translated  %llu, %.1f instructions, %.1f guest and %.1f host bytes each (%.2f x); %llu too long\n",
-        (ull)s->compiled, part(s->insns, s->compiled), part(s->guest_bytes, s->compiled),
-        part(s->host_bytes, s->compiled), part(s->host_bytes, s->guest_bytes), (ull)s->fails);
+    buf_printf(out, "blocks translated  %llu, %.1f instructions and %.1f guest bytes each; %llu too long\n",
+               (ull)s->compiled, part(s->insns, s->compiled), part(s->guest_bytes, s->compiled), (ull)s->fails);
+    u64 apart = s->side_bytes + s->records * HOST_STUB;
+    buf_printf(out, "host bytes a block hot %.1f (%.2f x the guest's), cold %.1f: edges %.1f, %.1f exits\n",
+               part(s->host_bytes, s->compiled), part(s->host_bytes, s->guest_bytes), part(apart, s->compiled),
+               part(s->side_bytes, s->compiled), part(s->records, s->compiled));
     if (k->cfg.ticks)
         buf_printf(out, "translation time   %llu million ticks, %.0f an instruction\n", (ull)s->ticks / 1000000,
                    part(s->ticks, s->insns));

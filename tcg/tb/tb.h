@@ -17,6 +17,7 @@ enum {
 struct tcg_stats {
     u64 built, built_insns, built_bytes;          // decoded
     u64 compiled, insns, guest_bytes, host_bytes; // translated
+    u64 records, side_bytes;                      // exits of these blocks, code of edges
     u64 ticks;                                    // of the clock in tcg_config, spent on that
     u64 fails;                                    // shortened because they did not fit
     u64 enters, exits[REC_KINDS], dead;           // dead: exits at blocks that are no more
@@ -43,10 +44,11 @@ enum { DEATH_CPU, DEATH_DMA, DEATH_PAGE };
 struct tcg {
     struct bus *bus;
     struct tcg_config cfg;
-    u8 *rw;       // the code memory, writable
-    const u8 *rx; // … and executable
-    u32 code_size, code_first, code_used;
-    u8 *meta; // struct tb, by 16 bytes
+    u8 *rw;                               // the code memory, writable
+    const u8 *rx;                         // … and executable
+    u32 code_size, code_first, code_used; // thunks and stubs, code_first: blocks,
+    u32 side_first, side_used;            // … and code of edges, up to code_size
+    u8 *meta;                             // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
     u32 rec_size, rec_used; // record 0 is nobody's
@@ -71,6 +73,7 @@ INLINE u32 tb_number(const struct tcg *k, const struct tb *t) { return (u32)(((c
 void code_open(struct tcg *k, u64 bytes); // panics if the host refuses: tcg_possible() has asked before
 void code_close(struct tcg *k);
 bool code_room(struct tcg *k); // for one more block, whatever its size
+INLINE bool code_side_room(const struct tcg *k) { return k->code_size - k->side_used >= HOST_SIDE_MAX; }
 INLINE u32 code_stub(const struct tcg *k, u32 rec) { return k->stubs + rec * HOST_STUB; }
 void code_count(struct tcg *k, bool on); // counters: afterwards tb_forget()
 // cache.c

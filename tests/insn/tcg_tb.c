@@ -99,6 +99,7 @@ void host_unlink(u8 *rw, u32 code, const struct tb_rec *r, u32 stub)
         st32(rw + code + r->patch, 0);
 }
 
+u32 host_side(u8 *rw, u32 code, u32 at, u32 stub, const struct tb *t, struct tb_rec *r) { return 0; } // no EDGE_SIDE
 i8 host_link_net(const u8 *rw, u32 code, const struct tb_rec *r) { return 0; }
 
 void host_patch_guard(u8 *rw, u32 at, u32 gen, u64 base)

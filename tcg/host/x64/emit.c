@@ -985,7 +985,8 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.code64 = (e->key & MODE_CODE) == MODE_64;
     m.flat = e->key & MODE_FLAT;
     m.bmi2 = __builtin_cpu_supports("bmi2");
-    m.nstub = m.ntaken = 0;
+    m.nstub = 0;
+    m.exits = (u32)(out->stubs - out->rx);
     m.m_index = NO_REG;
     if (out->size < 2048) return false;
     out->nrec = 0;
@@ -993,8 +994,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.op = &e->ir.op[0];
     m.live = m.x87 = 0;
     m.load_at = 0;
-    m.off[0] = t->pa & 0xfff;
-    for (unsigned k = 0; k < t->n; k++) m.off[k + 1] = m.off[k] + t->insn[k].len;
+    find_offsets(&m);
     vec_scan(&m);
     fl_analyse(&m);
     emit_prologue(&m);
@@ -1011,7 +1011,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
         if (out->nrec == m.first_rec) continue;
         if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
     }
-    if (m.p + m.nstub * 12 + m.ntaken * 180 > m.end) return false;
+    if (m.p + m.nstub * 12 > m.end) return false;
     if (out->map) out->map[e->ir.n] = (u16)here(&m);
     emit_cold(&m);
     out->live = m.live;

@@ -69,14 +69,7 @@ struct em {
     u8 m_index;           // index register of IR_M, NO_REG
     u32 nstub, first_rec; // first_rec: of the guest instruction under way
     struct stub stubs[TB_REC_MAX];
-    struct {
-        u32 at, rec;
-        struct flags_state fl;
-        u32 op;
-        u8 x87;
-    } taken[16]; // side exits to be emitted in the cold part
-    u32 ntaken, nloop;
-    struct stub loops[16];  // edges in line, whose exits are in the cold part
+    u32 exits;              // offset of rec[0]'s exit stub from start
     u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
     bool rec_after[IR_MAX]; // somebody may look at the record behind this operation
     u16 off[TB_MAX + 1];    // offset_of()
@@ -148,6 +141,7 @@ void put_load_eflags(struct em *m); // the host's EFLAGS from a record CC_EFLAGS
 // ---- exits (exit.c)
 struct tb_rec *rec_new(struct em *m, unsigned kind);
 i32 offset_of(const struct em *m, unsigned k); // of guest instruction k, from code_base
+void find_offsets(struct em *m);               // before anybody asks
 void exit_at(struct em *m, u32 at);            // the branch whose rel32 is at `at` is an exit REC_INSN …
 void exit_if(struct em *m, unsigned cc);       // conditional exit REC_INSN for the current instruction
 void exit_insn(struct em *m, bool resume);     // unconditional, in line

@@ -6,6 +6,12 @@
 // Offset of the guest instruction k from code_base.
 i32 offset_of(const struct em *m, unsigned k) { return m->off[k]; }
 
+void find_offsets(struct em *m)
+{
+    m->off[0] = m->t->pa & 0xfff;
+    for (unsigned k = 0; k < m->t->n; k++) m->off[k + 1] = m->off[k] + m->t->insn[k].len;
+}
+
 struct tb_rec *rec_new(struct em *m, unsigned kind)
 {
     struct tb_rec *r = &m->out->rec[m->out->nrec++];
@@ -33,11 +39,7 @@ struct tb_rec *rec_new(struct em *m, unsigned kind)
 }
 
 // The branch at `at` leaves by record rec.
-static void patch_to_exit(struct em *m, u32 at, u32 rec)
-{
-    u32 stub = (u32)(m->out->stubs - m->out->rx) + rec * HOST_STUB;
-    st32(m->start + at, stub - (at + 4));
-}
+static void patch_to_exit(struct em *m, u32 at, u32 rec) { st32(m->start + at, m->exits + rec * HOST_STUB - (at + 4)); }
 
 static void put_exit(struct em *m, u32 rec)
 {
@@ -188,7 +190,8 @@ void emit_prologue(struct em *m)
 // far     the same behind a guard: cmp [generation]; jne exit; mov r11, base; cmp [code_base], r11; jne exit;
 //         sub [left], net; js exit (if counted); add [code_base], k; jmp rel32
 // The jcc whose rel32 is at tb_rec.resume (0: none) leaves by the exit as long as there is no link; else it leads to
-// what stores the record, `spill` bytes before patch, or `bare` bytes before if the record is not to be stored.
+// what stores the record, `spill` bytes before patch, or `bare` bytes before if the record is not to be stored. All
+// that is EDGE_SIDE: not in the block, but made when the edge is linked first (host_side).
 enum { NET = 4, COUNTED_TO = 7, COUNTED_LEN = 16, GUARD_LEN = 34, FAR_COUNT = 11, FAR_LEN = GUARD_LEN + 8 + 5 };
 
 static bool is_far(const struct ir_op *o) { return o->size == 2 || o->imm < 0 || o->imm >= (i64)PAGE_SIZE; }
@@ -211,18 +214,18 @@ static void put_count(struct em *m)
 static void put_counted(struct em *m, struct tb_rec *r)
 {
     u32 rec = (u32)(r - m->out->rec);
-    r->patch = (u16)here(m);
+    r->patch = here(m);
     put_count(m);
     u32 on = put_jcc(m, C_NS), out = put_jmp(m);
     patch_to_exit(m, on, rec);
     patch_to_exit(m, out, rec);
 }
 
-static void put_far(struct em *m, const struct ir_op *o, struct tb_rec *r)
+static void put_far(struct em *m, struct tb_rec *r)
 {
     struct opnd base = O_CPU(code_base);
     u32 a, b, rec = (u32)(r - m->out->rec);
-    r->patch = (u16)here(m);
+    r->patch = here(m);
     put_guard(m, &a, &b);
     patch_to_exit(m, a, rec);
     patch_to_exit(m, b, rec);
@@ -230,7 +233,7 @@ static void put_far(struct em *m, const struct ir_op *o, struct tb_rec *r)
         put_count(m);
         patch_to_exit(m, put_jcc(m, C_S), rec);
     }
-    put_rmi(m, 0, 0x81, 8, ALU_ADD, &base, o->imm & ~(i64)0xfff, 4);
+    put_rmi(m, 0, 0x81, 8, ALU_ADD, &base, r->target & ~0xfff, 4);
     put_jmp(m);
 }
 
@@ -297,22 +300,55 @@ void emit_jump(struct em *m)
     if (loop) {
         put_counted(m, r);
     } else if (r->kind == REC_FAR) {
-        put_far(m, o, r);
+        put_far(m, r);
     } else {
-        r->patch = (u16)put_jmp(m);
+        r->patch = put_jmp(m);
         patch_to_exit(m, r->patch, (u32)(r - m->out->rec));
     }
 }
 
-// A branch whose other side is in the cold part.
+// A branch in the block's middle, or with something to do on the way.
 static void taken(struct em *m, u32 at)
 {
+    const struct ir_op *o = m->op;
     struct tb_rec *r = rec_new(m, REC_JUMP);
-    m->taken[m->ntaken].at = at;
-    m->taken[m->ntaken].rec = (u32)(r - m->out->rec);
-    m->taken[m->ntaken].fl = m->fl;
-    m->taken[m->ntaken].x87 = m->x87;
-    m->taken[m->ntaken++].op = m->i;
+    bool direct = m->t->n == o->insn + 1u && !is_far(o) && fl_spilled(&m->fl) && !m->x87;
+    describe_edge(r, o, direct ? 0 : EDGE_COUNTED | EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0));
+    patch_to_exit(m, at, (u32)(r - m->out->rec));
+    if (direct)
+        r->patch = at; // the branch itself is the link
+    else
+        r->resume = (u16)at;
+}
+
+u32 host_side(u8 *rw_base, u32 code, u32 at, u32 stub, const struct tb *t, struct tb_rec *r)
+{
+    struct tb_code out = {.rec = r};
+    struct em m;
+    m.start = rw_base + code;
+    m.p = rw_base + at;
+    m.t = t;
+    m.out = &out;
+    m.exits = stub - code;
+    m.x87 = r->x87;
+    m.code64 = (t->key & MODE_CODE) == MODE_64;
+    find_offsets(&m);
+    struct flags_state f = {.known = r->cc_op != 0xffff,
+                            .op_stored = r->resume_flags & EDGE_STORED,
+                            .op = r->cc_op,
+                            .dst = r->cc_dst,
+                            .src = r->cc_src,
+                            .imm = r->imm};
+    fl_spill(&m, &f);
+    u32 bare = here(&m);
+    vec_pointers(&m);
+    r->spill = (u8)(here(&m) - (at - code));
+    r->bare = (u8)(here(&m) - bare);
+    if (r->kind == REC_FAR)
+        put_far(&m, r);
+    else
+        put_counted(&m, r);
+    return here(&m) - (at - code);
 }
 
 void emit_jcc(struct em *m)
@@ -349,35 +385,8 @@ void emit_jrcxz(struct em *m)
     taken(m, put_jmp(m));
 }
 
-static void cold_taken(struct em *m, u32 k)
-{
-    const struct ir_op *o = m->op = &m->e->ir.op[m->taken[k].op];
-    struct tb_rec *r = &m->out->rec[m->taken[k].rec];
-    const struct flags_state *f = &m->taken[k].fl;
-    m->x87 = m->taken[k].x87;
-    bool direct = m->t->n == o->insn + 1u && !is_far(o) && fl_spilled(f) && !m->x87;
-    describe_edge(r, o, direct ? 0 : EDGE_COUNTED);
-    patch_to_exit(m, m->taken[k].at, m->taken[k].rec);
-    if (direct) { // the branch itself is the link
-        r->patch = (u16)m->taken[k].at;
-        return;
-    }
-    u32 start = here(m), bare;
-    r->resume = (u16)m->taken[k].at;
-    fl_spill(m, f);
-    bare = here(m);
-    vec_pointers(m);
-    r->spill = (u8)(here(m) - start);
-    r->bare = (u8)(here(m) - bare);
-    if (r->kind == REC_FAR)
-        put_far(m, o, r);
-    else
-        put_counted(m, r);
-}
-
 void emit_cold(struct em *m)
 {
-    for (u32 k = 0; k < m->ntaken; k++) cold_taken(m, k);
     vec_cold(m);
     struct opnd flags = O_CPU(host_flags);
     for (u32 k = 0; k < m->nstub; k++) {
