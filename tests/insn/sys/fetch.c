@@ -394,7 +394,7 @@ void test_main(void)
     end();
     begin(true);
     u32 id[4];
-    cpuid(0x80000001, 0, id);
+    cpuid_ext(0x80000001, id);
     u64 efer = rdmsr(EFER);
     if (id[3] >> 20 & 1) wrmsr(EFER, efer | NXE);
     across();

@@ -46,6 +46,22 @@ int memcmp(const void *a, const void *b, ul n)
         if (*p != *q) return *p - *q;
     return 0;
 }
+// Leaf of the extended range, zeros if there is none: Intel's processors answer then with their last basic leaf.
+void cpuid_ext(u32 leaf, u32 *r)
+{
+    cpuid(0x80000000, 0, r);
+    if (r[0] >= leaf && r[0] >> 16 == 0x8000)
+        cpuid(leaf, 0, r);
+    else
+        r[0] = r[1] = r[2] = r[3] = 0;
+}
+// MAXPHYADDR: SDM vol. 3 4.1.4; all processors here have PAE.
+unsigned phys_bits(void)
+{
+    u32 r[4];
+    cpuid_ext(0x80000008, r);
+    return r[0] & 0xff ? r[0] & 0xff : 36;
+}
 bool amd(void)
 {
     u32 r[4];

@@ -127,16 +127,10 @@ static void large(void)
 
 // ---- PAE: wide entries, NX, PDPTEs
 
-static u32 phys_bits(void)
-{
-    u32 id[4];
-    cpuid(0x80000008, 0, id);
-    return id[0] & 0xff;
-}
 static bool has_nx(void)
 {
     u32 id[4];
-    cpuid(0x80000001, 0, id);
+    cpuid_ext(0x80000001, id);
     return id[3] >> 20 & 1;
 }
 

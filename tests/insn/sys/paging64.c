@@ -104,9 +104,7 @@ static void bits(void)
     window_reset();
     one(3, FETCH, HIGH, NO_ERR);
     BITS("fetch", pt[0], PA, PA | PD);
-    u32 id[4], top;
-    cpuid(0x80000008, 0, id);
-    top = id[0] & 0xff;
+    u32 top = phys_bits();
     for (unsigned l = 0; l < 4; l++) {
         test2("reserved bits of the", level[l], "vol. 3 4.7, tables 4-14 to 4-19");
         for (unsigned b = top; b < 52; b++) {
@@ -140,7 +138,7 @@ static void bits(void)
 static void large(void)
 {
     u32 id[4];
-    cpuid(0x80000001, 0, id);
+    cpuid_ext(0x80000001, id);
     bool giant = id[3] >> 26 & 1;
     for (unsigned k = 0; k < 2; k++) {
         const char *name = k ? "1 GB page" : "2 MB page";

@@ -262,6 +262,8 @@ enum {
 };
 
 // AMD and Intel differ where the test says so.
+void cpuid_ext(u32 leaf, u32 *r);
+unsigned phys_bits(void);
 bool amd(void);
 bool on_qemu(void);
 #define MSR_EFER 0xc0000080
