@@ -189,8 +189,8 @@ enum {
     ATTN_SHADOW = 64, // the instruction before was STI, MOV SS, POP SS: no interrupts (and, after SS, no #DB) now
     ATTN_TRAP = 128,  // TF was set when the instruction began, or debug traps are pending in dr6_pending
     ATTN_CODE = 256,  // code that may be running was changed: leave the block
-    ATTN_DEBUG =
-        512 // DR7 has enabled instruction breakpoints, or EFLAGS.TF or RF is set: run instruction by instruction
+    ATTN_DEBUG = 512 // DR7 has enabled instruction breakpoints, EFLAGS.TF or RF is set, or cpu_virtual_interrupt(): run
+                     // instruction by instruction
 };
 
 // MODE_*: what the meaning of an instruction depends on beyond its bytes: key of decoded and translated blocks.
@@ -377,6 +377,14 @@ INLINE u32 cpu_attn_mask(const struct cpu *c)
     return ~((c->eflags & FL_IF ? 0u : ATTN_INTR) | (c->nmi_blocked ? ATTN_NMI : 0u) | c->attn_hold);
 }
 INLINE bool cpu_protected(const struct cpu *c) { return (c->mode & (MODE_PE | MODE_VM)) == MODE_PE; }
+// A virtual interrupt is pending and enabled: #GP(0) instead of the next instruction, in virtual-8086 mode with CR4.VME
+// or at CPL 3 with CR4.PVI (SDM vol. 3 20.3.2, 20.4). IRET and task switches lead to it.
+INLINE bool cpu_virtual_interrupt(const struct cpu *c)
+{
+    const u32 both = FL_VIF | FL_VIP;
+    if (likely((c->eflags & both) != both) || (c->eflags & FL_IOPL) == FL_IOPL) return false;
+    return c->eflags & FL_VM ? c->cr4 & CR4_VME : c->cpl == 3 && (c->cr0 & CR0_PE) && (c->cr4 & CR4_PVI);
+}
 // Retired instructions, exact also while one executes (which does not count yet).
 u64 cpu_icount(const struct cpu *c);
 

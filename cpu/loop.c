@@ -83,6 +83,7 @@ static void step(struct cpu *c, bool shadow)
     bool tf = c->eflags & FL_TF;
     u64 lin = (cpu_code64(c) ? 0 : c->seg[S_CS].base) + c->gpr[R_RIP], before = c->icount;
     if ((c->dr[7] & 0xff) && !(c->inhibit_db && shadow)) debug_check_insn(c, cpu_code64(c) ? lin : (u32)lin);
+    if (unlikely(cpu_virtual_interrupt(c))) cpu_raise_err(c, EXC_GP, 0);
     c->eflags &= ~FL_RF;
     c->no_step = false;
     c->rep_middle = false;

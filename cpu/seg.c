@@ -179,7 +179,7 @@ void cpu_update_mode(struct cpu *c)
             if ((c->dr[7] >> (2 * i) & 3) && !(c->dr[7] >> (16 + 4 * i) & 3)) insn_bp = true;
     if ((old ^ c->mode) & (MODE_CODE | MODE_PE | MODE_VM | MODE_LMA)) cpu_hook(c, HOOK_MODE, old, c->mode, 0);
     bool each = c->hooks && c->hooks->each;
-    if (insn_bp || each || (c->eflags & (FL_TF | FL_RF)))
+    if (insn_bp || each || (c->eflags & (FL_TF | FL_RF)) || cpu_virtual_interrupt(c))
         c->attn |= ATTN_DEBUG;
     else
         c->attn &= ~ATTN_DEBUG;

@@ -129,7 +129,7 @@ void sys_set_eflags(struct cpu *c, u32 value, u32 mask)
     mask &= 0x3f7fd5; // bits that exist
     u32 fl = (old & ~mask) | (value & mask) | FL_R1;
     c->eflags = fl;
-    if ((old ^ fl) & (FL_TF | FL_RF | FL_AC | FL_VM)) cpu_update_mode(c);
+    if ((old ^ fl) & (FL_TF | FL_RF | FL_AC | FL_VM | FL_VIF | FL_VIP)) cpu_update_mode(c);
 }
 
 // ---- ports

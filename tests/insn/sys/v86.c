@@ -541,7 +541,7 @@ static void io_map(void)
 
 // ---- IF, IOPL and VIF
 
-// VIF and VIP are never set together here: the SDM does not say what that does, and Bochs raises #GP at once.
+// VIF and VIP together are virtual_interrupt()'s.
 // in and out: IF, VIF, VIP, TF, NT, DF and IOPL of EFLAGS, but VM. image: what PUSHF shows of them.
 enum { SEEN = F_IF | F_VIF | F_VIP | F_TF | F_NT | F_DF | F_IOPL };
 struct flag_test {
@@ -851,6 +851,46 @@ static void pvi(void)
     wcr4(rcr4() & ~(ul)CR4_PVI);
 }
 
+// VIF and VIP both set as an instruction begins: #GP, where the processor looks at them at all.
+CODE(p_nop, "nop");
+static void virtual_interrupt(void)
+{
+    static const char *const flag[4] = {"neither", "VIF", "VIP", "VIF and VIP"};
+    static const char *const where[] = {"IRET to V86", "IRET to ring 3", "IRET to ring 1", "IRET to ring 0",
+                                        "task switch to V86"};
+    struct regs r;
+    if (!has_vme()) {
+        skip("VIF and VIP", "no VME");
+        return;
+    }
+    for (unsigned w = 0; w < ARRAY_LEN(where); w++)
+        for (unsigned f = 0; f < 4; f++) {
+            test2(where[w], flag[f], "vol. 3 20.3.2, 20.4");
+            for (u32 k = 0; k < 16; k++) { // IOPL, CR4.VME or PVI
+                u32 iopl = k & 3, in = (f & 1 ? F_VIF : 0) | (f & 2 ? F_VIP : 0);
+                bool v86 = w == 0 || w == 4, on = v86 ? k & 4 : k & 8,
+                     due = on && f == 3 && iopl < 3 && w != 2 && w != 3;
+                wcr4((rcr4() & ~(ul)(CR4_VME | CR4_PVI)) | (k & 4 ? CR4_VME : 0) | (k & 8 ? CR4_PVI : 0));
+                r = v86 ? ENTER(v_nop, iopl) : ring(w == 1 ? 3 : w == 2 ? 1 : 0, p_nop);
+                r.flags = (r.flags & ~(ul)F_IOPL) | iopl << 12 | in;
+                if (w == 4) {
+                    fill_v86_task(v_nop, v_nop_end);
+                    tss2.eflags = r.flags;
+                    r = ring(0, jmp_task);
+                }
+                run(&r);
+                const u8 *at = v86 ? (u8 *)IP0 : p_nop, *end = v86 ? (u8 *)IP0 + 2 : p_nop_end;
+                event_is(due ? GP : v86 ? BP : END_VEC, due ? 0 : NO_ERR, due ? at : end);
+                if (w == 4) {
+                    reset_tables();
+                    set_gate(BP, 0xee, K_CS, 0);
+                }
+                BITS("flags", ev.r.flags, in | iopl << 12, F_VIF | F_VIP | F_IOPL);
+            }
+        }
+    wcr4(rcr4() & ~(ul)(CR4_VME | CR4_PVI));
+}
+
 void test_main(void)
 {
     set_gate(BP, 0xee, K_CS, 0);
@@ -864,4 +904,5 @@ void test_main(void)
     redirected();
     hardware();
     pvi();
+    virtual_interrupt();
 }
