@@ -127,6 +127,14 @@ static void large(void)
 
 // ---- PAE: wide entries, NX, PDPTEs
 
+static u32 features(void)
+{
+    u32 id[4];
+    cpuid(0, 0, id);
+    if (id[0] < 7) return 0;
+    cpuid(7, 0, id);
+    return id[1];
+}
 static bool has_nx(void)
 {
     u32 id[4];
@@ -234,6 +242,63 @@ static void wide(void)
     wcr3(cr3);
 }
 
+// MOV CR0 and MOV CR4 load the PDPTEs if they change one of certain bits; if one has reserved bits, nothing changes.
+CODE(w_cr4, "mov %eax,%cr4");
+enum { CR0_CD = 1 << 30, CR0_NW = 1 << 29, CR4_MCE = 64 };
+static void pdptes_reloaded(void)
+{
+    static const struct {
+        const char *name;
+        bool cr4;
+        u32 flip, first; // first: set before
+        bool loads;
+    } t[] = {
+        {"CR4.PGE", 1, CR4_PGE, 0, 1}, {"CR4.PSE", 1, CR4_PSE, 0, 1}, {"CR4.SMEP", 1, CR4_SMEP, 0, 1},
+        {"CR4.TSD", 1, CR4_TSD, 0, 0}, {"CR4.DE", 1, CR4_DE, 0, 0},   {"CR4.MCE", 1, CR4_MCE, 0, 0},
+        {"CR4, no bit", 1, 0, 0, 0},   {"CR0.CD", 0, CR0_CD, 0, 1},   {"CR0.NW", 0, CR0_NW, CR0_CD, 1},
+        {"CR0.WP", 0, CR0_WP, 0, 0},   {"CR0.TS", 0, CR0_TS, 0, 0},   {"CR0, no bit", 0, 0, 0, 0},
+    };
+    window_reset();
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        if (t[i].flip == CR4_SMEP && !(features() >> 7 & 1)) continue;
+        test2(t[i].loads ? "PDPTEs are loaded with" : "PDPTEs are not loaded with", t[i].name, "vol. 3 4.4.1");
+        ul cr0 = rcr0(), cr4 = rcr4(), cr3 = rcr3(), cached = cr0 & ~(ul)(CR0_CD | CR0_NW);
+        if (t[i].flip == CR4_SMEP) identity(P | PW); // the image is the supervisor's then
+        wcr0(cached | t[i].first);
+        for (unsigned round = 0; round < 2; round++) { // set, cleared
+            ul was = t[i].cr4 ? rcr4() : rcr0(), now = was ^ t[i].flip;
+            struct regs r = ring(0, t[i].cr4 ? w_cr4 : w_cr0);
+            r.ax = now;
+            pdpt[1] = 0;
+            run(&r);
+            EQ("written", ev.vec, END_VEC);
+            invlpg(WINDOW);
+            one(0, READ, WINDOW, t[i].loads ? 0 : NO_ERR);
+            pdpt[1] = (u32)pd64[1] | P;
+            wcr3(cr3);
+            r.ax = was;
+            pdpt[1] |= 1 << 5; // reserved
+            run(&r);
+            if (t[i].loads) {
+                event_is(GP, 0, t[i].cr4 ? w_cr4 : w_cr0);
+                EQ("as before", t[i].cr4 ? rcr4() : rcr0(), now);
+            } else {
+                EQ("written back", ev.vec, END_VEC);
+            }
+            pdpt[1] &= ~32ull;
+            invlpg(WINDOW);
+            one(0, READ, WINDOW, NO_ERR);
+            if (t[i].cr4)
+                wcr4(now);
+            else
+                wcr0(now);
+        }
+        wcr4(cr4);
+        wcr0(cr0);
+        identity(P | PW | PU);
+    }
+}
+
 static void execute_disable(void)
 {
     if (!has_nx()) {
@@ -301,14 +366,6 @@ static void execute_disable(void)
 
 // ---- SMEP, SMAP: with the image's own pages the supervisor's
 
-static u32 features(void)
-{
-    u32 id[4];
-    cpuid(0, 0, id);
-    if (id[0] < 7) return 0;
-    cpuid(7, 0, id);
-    return id[1];
-}
 static void supervisor_modes(void)
 {
     const char *kind = pae ? "PAE" : "32-bit";
@@ -428,6 +485,7 @@ void test_main(void)
         large();
         if (k) {
             wide();
+            pdptes_reloaded();
             execute_disable();
         }
         supervisor_modes();
