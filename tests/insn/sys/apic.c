@@ -421,6 +421,38 @@ static void nmi_with_iret(unsigned vec)
 CODE(nmi_iret, "iretq");
 CODE(nmi_self, "mov %ecx,(%rbx)\n nop\n nop\n nop\n nop\n nop\n nop\n nop\n nop");
 
+// A double fault in the middle of code, whose handler sends itself an NMI and goes on behind the instruction.
+static u32 doubles, seen_in_double;
+static __attribute__((used)) void double_body(void)
+{
+    doubles++;
+    nmi_to_self();
+    for (unsigned i = 0; i < 20; i++) asm_("nop");
+    seen_in_double = irqs.n;
+}
+asm(".pushsection .text\n"
+    "double_entry: push %rax\n push %rcx\n push %rdx\n push %rsi\n push %rdi\n push %r8\n push %r9\n push %r10\n"
+    " push %r11\n cld\n call double_body\n"
+    " pop %r11\n pop %r10\n pop %r9\n pop %r8\n pop %rdi\n pop %rsi\n pop %rdx\n pop %rcx\n pop %rax\n"
+    " add $8, %rsp\n addq $2, (%rsp)\n iretq\n .popsection");
+extern u8 double_entry[];
+static u32 behind_double;
+static void double_fault(void)
+{
+    set_gate(GP, 0x0e, K_CS, 0); // not present: #NP, and that behind #GP is #DF
+    idt[2 * DF] = gate(K_CS, (u32)(ul)double_entry, 0x8e, 0);
+    idt[2 * DF + 1] = 0;
+    asm_(".byte 0x8e,0xe0" ::"a"(0xfff8)); // mov %eax,%fs: beyond the GDT
+    for (unsigned i = 0; i < 20; i++) asm_("nop");
+    behind_double = irqs.n;
+    set_gate(GP, 0x8e, K_CS, 0);
+    set_gate(DF, 0x8e, K_CS, 0);
+}
+static void nmi_with_double(unsigned vec)
+{
+    if (vec == NMI && irqs.n == 1) double_fault();
+}
+
 static void nmis(void)
 {
     test("NMI with IF = 0", "vol. 3 6.7");
@@ -466,6 +498,23 @@ static void nmis(void)
     run(&r);
     event_is(GP, 0, nmi_iret);
     EQ("came", irqs.n, 1);
+    test("NMI inside a double fault's handler", "vol. 3 6.7.1, 6.15");
+    irq_reset();
+    doubles = 0;
+    double_fault();
+    EQ("double faults", doubles, 1);
+    EQ("in the handler", seen_in_double, 1);
+    EQ("count", behind_double, 1);
+    test("a double fault inside an NMI's handler leaves NMI blocked, its IRET opens it", "vol. 3 6.7.1");
+    irq_reset();
+    irqs.hook = nmi_with_double;
+    doubles = 0;
+    nmi_to_self();
+    for (unsigned i = 0; i < 20; i++) asm_("nop");
+    EQ("double faults", doubles, 1);
+    EQ("in the handler", seen_in_double, 1);
+    EQ("behind its IRET", behind_double, 2);
+    EQ("count", irqs.n, 2);
     test("NMI before an interrupt that waits too", "vol. 3 table 6-2");
     irq_reset();
     self_ipi(0x55);
