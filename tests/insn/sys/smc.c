@@ -653,6 +653,110 @@ static void devices(void)
     }
 }
 
+// The disk of tests/cli/sys: sector n is MOV BL,n; INT 20h.
+CODE(bl_77, "mov $0x77,%bl");
+CODE(start_and_go,
+     "out %al,%dx\n add $2,%edx\n1: in %dx,%al\n test $1,%al\n jnz 1b\n xor %eax,%eax\n cpuid\n xor %ebx,%ebx\n"
+     "jmp *%rsi");
+static struct {
+    u32 address, count; // SFF-8038i 1.3: physical region descriptor
+} prd __attribute__((aligned(8)));
+static u16 bus_master(void)
+{
+    for (u32 f = 0; f < 32 * 8; f++) {
+        u32 at = 0x80000000 | f << 8;
+        outl(0xcf8, at | 8);
+        if (inl(0xcfc) >> 16 != 0x0101) continue; // mass storage, IDE
+        outl(0xcf8, at | 0x20);
+        u32 bar = inl(0xcfc);
+        outl(0xcf8, at | 4);
+        outl(0xcfc, (inl(0xcfc) & 0xffff) | 5); // I/O, bus master
+        return bar & 1 ? bar & 0xfff0 : 0;
+    }
+    return 0;
+}
+// READ DMA of n sectors, all but the start.
+static void ide_prepare(u16 bm, u32 lba, u32 n, void *to)
+{
+    prd.address = (u32)(ul)to;
+    prd.count = n * 512 | 0x80000000;
+    outl(bm + 4, (u32)(ul)&prd);
+    outb(bm, 8);     // to memory
+    outb(bm + 2, 6); // clears error and interrupt
+    outb(0x1f6, 0xe0);
+    for (u32 k = 0; k < 100000 && inb(0x1f7) & 0x80; k++) asm_("pause");
+    outb(0x1f2, n);
+    outb(0x1f3, lba);
+    outb(0x1f4, 0);
+    outb(0x1f5, 0);
+    outb(0x1f7, 0xc8);
+}
+static u32 ide_finish(u16 bm)
+{
+    for (u32 k = 0; k < 10000000 && (inb(bm + 2) & 5) == 1; k++) asm_("pause");
+    u32 status = inb(bm + 2) & 3;
+    outb(bm, 0);
+    return status | (inb(0x1f7) & 1) << 8;
+}
+static void bus_master_dma(void)
+{
+    u16 bm = bus_master();
+    outb(0x1f6, 0xa0);
+    if (!bm || inb(0x1f7) == 0xff || inb(0x1f7) == 0) {
+        skip("by the IDE bus master", "no disk there");
+        return;
+    }
+    outb(0x3f6, 2); // no interrupts
+    test("by the IDE bus master", "vol. 3 11.3, 11.6");
+    struct regs r = ring(0, LOAD(bl_77));
+    for (u32 n = 0; n < 5; n++) {
+        run(&r);
+        ends();
+        EQ("before", ev.r.bx & 0xff, n ? n : 0x77);
+        ide_prepare(bm, n + 1, 1, page[0]);
+        outb(bm, 9);
+        EQ("status", ide_finish(bm), 0);
+        serialize();
+        run(&r);
+        EQ("vector", ev.vec, END_VEC);
+        EQ("after", ev.r.bx & 0xff, n + 1);
+        EQ("memory", W16(page[0]), (n + 1) << 8 | 0xb3);
+    }
+    test("by the IDE bus master, on both sides of a page's end", "vol. 3 11.3, 11.6");
+    for (u32 n = 0; n < 3; n++) {
+        u8 *low = page[3] - 512, *high = page[3];
+        LOAD_AT(low, bl_77);
+        LOAD_AT(high, bl_77);
+        for (u32 k = 0; k < 4; k++) {
+            if (k == 2) {
+                ide_prepare(bm, 10 + n, 2, low);
+                outb(bm, 9);
+                EQ("status", ide_finish(bm), 0);
+                serialize();
+            }
+            r = ring(k & 1 ? 3 : 0, k & 1 ? high : low);
+            run(&r);
+            EQ(k < 2 ? "before" : "after", ev.r.bx & 0xff, k < 2 ? 0x77 : 10 + n + (k & 1));
+        }
+    }
+    test("by the IDE bus master, on the page that waits for it", "vol. 3 11.3, 11.6");
+    for (u32 n = 0; n < 5; n++) {
+        LOAD_AT(page[1] + 512, bl_77);
+        r = ring(0, page[1] + 512);
+        run(&r);
+        EQ("before", ev.r.bx & 0xff, 0x77);
+        r = ring(0, LOAD_AT(page[1], start_and_go));
+        ide_prepare(bm, 20 + n, 1, page[1] + 512);
+        r.ax = 9;
+        r.dx = bm;
+        r.si = (ul)page[1] + 512;
+        run(&r);
+        EQ("vector", ev.vec, END_VEC);
+        EQ("after", ev.r.bx & 0xff, 20 + n);
+        EQ("status", ide_finish(bm), 0);
+    }
+}
+
 static volatile u32 turn;
 static u8 *volatile shared_code;
 static void other_cpu(void)
@@ -693,5 +797,6 @@ void test_main(void)
     blocks();
     translations();
     devices();
+    bus_master_dma();
     processors();
 }
