@@ -115,20 +115,23 @@ void vga_vbe_write(struct vga *v, unsigned index, u16 val)
     if (vga_vbe_on(v) && index != VBE_BANK && index != VBE_X_OFFSET && index != VBE_Y_OFFSET) set_vga_registers(v);
 }
 
+// Words only: see tests/insn/sys/ports.c for what others do with bytes.
 static u64 vbe_read(void *dev, u64 off, unsigned size)
 {
     struct vga *v = dev;
+    if (size != 2) return ~(u64)0;
     return off ? vga_vbe_read(v, v->vbe_index) : v->vbe_index;
 }
 static void vbe_write(void *dev, u64 off, u64 val, unsigned size)
 {
     struct vga *v = dev;
+    if (size != 2) return;
     if (off)
         vga_vbe_write(v, v->vbe_index, (u16)val);
     else
         v->vbe_index = (u16)val;
 }
-static const struct io_ops vbe_ops = {vbe_read, vbe_write, 2, false};
+static const struct io_ops vbe_ops = {vbe_read, vbe_write, 1 | 2 | 4, false};
 
 void vga_vbe_init(struct vga *v) { bus_map_port(v->bus, 0x1ce, 4, &vbe_ops, v, "vbe"); }
 
