@@ -170,6 +170,17 @@ static void note_death(struct tcg *k, const struct tb *t, unsigned cause)
                                                            .cause = (u8)cause};
 }
 
+bool tb_covers(const struct tcg *k, u64 pa, u64 len)
+{
+    int which;
+    for (struct tb *t, *next = k->pages[hash_page(pa)]; next; next = t->page[which]) {
+        t = untag(next, &which);
+        u64 from = which ? t->pa2 & PAGE_MASK : t->pa, n = which ? t->bytes - first_bytes(t) : first_bytes(t);
+        if (!t->dead && overlaps(from, n, pa, len)) return true;
+    }
+    return false;
+}
+
 // One page's part: kills what overlaps, drops dead blocks from the list, renews the marks.
 static void invalidate_page(struct tcg *k, u64 pa, u64 len, u64 *cause)
 {

@@ -114,12 +114,6 @@ static void keep_page(struct cpu *c, struct check *k, u64 pa, u8 *host)
     memcpy(p->before, host, PAGE_SIZE);
 }
 
-// Stores of up to 512 bytes.
-static bool near_code(struct cpu *c, u64 pa)
-{
-    return phys_has_code(c->bus, pa, min_u64(512, PAGE_SIZE - (pa & 0xfff)));
-}
-
 static void witness(struct cpu *c, u64 pa, int acc)
 {
     struct check *k = tcg_check(c);
@@ -130,9 +124,14 @@ static void witness(struct cpu *c, u64 pa, int acc)
         return;
     }
     if (!g.host || g.ram->rom) stop_reference(c, k, END_DEVICE);
-    if (!g.direct && near_code(c, pa)) stop_reference(c, k, END_CODE);
     keep_page(c, k, pa, g.host);
     if (acc == WITNESS_WALK) k->walked = true;
+}
+
+void check_code_store(struct cpu *c, u64 pa, u64 len)
+{
+    struct check *k = tcg_check(c);
+    if (tb_covers(k->g, pa, len)) stop_reference(c, k, END_CODE);
 }
 
 static void take(struct check_state *s, const struct cpu *c)
@@ -184,7 +183,7 @@ static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsign
         slot[0] = t->insn[i];
         c->gpr[R_RIP] = next;
         c->cur = slot;
-        slot[0].exec(c, slot);
+        t->insn[i].exec(c, slot);
         if (unlikely(t->outside & CHECK_WIDE)) cpu_fcw_mode(c);
         if (unlikely(c->attn) && !attend(c, k, &t->insn[i], attn)) return false;
         k->n++;

@@ -83,6 +83,8 @@ bool check_open(struct cpu *c, struct check *k, const struct tb *t, unsigned fir
 bool check_look(struct cpu *c, struct check *k);
 // The engine runs again: a window that is still open was left by an exception.
 INLINE void check_enter(struct check *k) { k->faulted = check_is_open(k); }
+// The reference stores to a line with code (the page is kept, the bytes may be there already).
+void check_code_store(struct cpu *c, u64 pa, u64 len);
 void check_info(const struct check *k, struct buf *out);
 // Of a new block: where the reference stops.
 void check_note(const struct cpu *c, struct tb *t);

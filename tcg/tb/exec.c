@@ -75,8 +75,11 @@ static void tcg_invalidate(struct cpu *c, u64 pa, u64 len)
     struct exec *e = c->engine_data;
     struct tcg *k = e->k;
     if (c != k->cpu[0]) return; // each CPU is told; the blocks are common
-    tb_invalidate(k, pa, len,
-                  k->cpu[c->bus->cur_cpu < k->users ? c->bus->cur_cpu : 0]->cur ? &k->st.by_cpu : &k->st.by_dma);
+    struct cpu *who = k->cpu[c->bus->cur_cpu < k->users ? c->bus->cur_cpu : 0];
+    if (unlikely(who->witness != NULL))
+        check_code_store(who, pa, len);
+    else
+        tb_invalidate(k, pa, len, who->cur ? &k->st.by_cpu : &k->st.by_dma);
 }
 
 static bool asks(const struct cpu *c) { return unlikely(c->attn) && (c->attn & cpu_attn_mask(c)); }

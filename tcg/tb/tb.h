@@ -85,6 +85,7 @@ bool tb_insert(struct tcg *k, struct tb *t); // marks its lines; false: its byte
 void tb_translated(struct tcg *k, struct tb *t); // it has code now: what led to its dead forerunner leads here
 // The edge r leads to `to` now, as l says.
 void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_link *l);
+bool tb_covers(const struct tcg *k, u64 pa, u64 len); // some block's bytes; all in one page
 void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause);
 void tb_forget(struct tcg *k);
 // Calls fn for every live block that has bytes on this page; ~0: for every one.
