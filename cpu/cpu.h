@@ -174,7 +174,7 @@ struct jump_entry {
     u64 code; // host address
     u64 base; // cpu.code_base there
 };
-#define JUMP_BITS 12
+#define JUMP_BITS 15
 #define JUMP_SIZE (1u << JUMP_BITS)
 INLINE u32 jump_hash(u64 at) { return (u32)(at ^ at >> 12) & (JUMP_SIZE - 1); }
 

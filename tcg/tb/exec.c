@@ -162,10 +162,19 @@ static bool may_be_reached(const struct cpu *c, const struct exec *e)
     return !e->marked && !c->trail->blocks_on && !log_on(&c->bus->log, LOG_EXEC);
 }
 
+// Of what the jump cache's slot for rip holds before it is filled.
+static enum jump_miss miss_of(const struct cpu *c, const struct jump_entry *old, u64 rip)
+{
+    if (!old->code || !~old->context) return MISS_NEW;
+    if (old->at != rip) return MISS_OTHER;
+    return (u32)old->context != (u32)c->jump_context ? MISS_MODE : MISS_GENERATION;
+}
+
 static void fill_jump_cache(struct cpu *c, struct exec *e, const struct tb *t, u64 rip)
 {
     u32 slot = jump_hash(rip);
     e->k->st.filled++;
+    e->k->st.missed[miss_of(c, &c->jump[slot], rip)]++;
     if (is_local(c)) {
         e->k->st.local++;
         if (e->nlocal == TB_LOCAL) drop_local(c, e);

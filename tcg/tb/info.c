@@ -26,6 +26,10 @@ static void info_exits(const struct tcg_stats *s, struct buf *out)
     buf_printf(out,
                "dispatcher         %llu look-ups, %llu jump cache entries made (%llu of pages that are not global)\n",
                (ull)s->lookups, (ull)s->filled, (ull)s->local);
+    buf_printf(out,
+               "  found there      %llu nothing, %llu another address, %llu another mode, %llu an old translation\n",
+               (ull)s->missed[MISS_NEW], (ull)s->missed[MISS_OTHER], (ull)s->missed[MISS_MODE],
+               (ull)s->missed[MISS_GENERATION]);
 }
 
 static int by_count(const void *a, const void *b)

@@ -14,6 +14,9 @@ enum {
     TB_LOCAL = 1024    // jump cache entries of pages that are not global, while the cache's context is the global one
 };
 
+// What an entry of the jump cache takes the place of: why the look-up before it missed.
+enum jump_miss { MISS_NEW, MISS_OTHER, MISS_MODE, MISS_GENERATION, MISS_KINDS };
+
 struct tcg_stats {
     u64 built, built_insns, built_bytes;          // decoded
     u64 compiled, insns, guest_bytes, host_bytes; // translated
@@ -24,6 +27,7 @@ struct tcg_stats {
     u64 slow_memory, slow_jump;  // REC_INSN: what a MEM and a LOOKUP could not do; CALLs are `fallback`
     u64 near, far;               // jumps linked
     u64 lookups, filled, local;  // by the dispatcher; into jump caches; of pages that are not global
+    u64 missed[MISS_KINDS];      // by enum jump_miss
     u64 cold, alone;             // instructions by the interpreter's functions
     u64 by_cpu, by_dma, by_page; // blocks that died, by cause
     u64 full, flushes;
