@@ -167,6 +167,27 @@ enum {
 struct tlb_set {
     struct tlb_entry rd[TLB_SIZE], wr[TLB_SIZE];
 };
+enum {
+    TLB_SLOTS = TLBSET_COUNT * 2 * TLB_SIZE, // of the first level: number = (set * 2 + write) * TLB_SIZE + index
+    TLB_FILLED = 4096
+};
+// First-level or code TLB slots that were filled since they were last emptied; n > TLB_FILLED: too many to list.
+struct tlb_filled {
+    u32 n;
+    u16 k[TLB_FILLED];
+};
+// Behind the first level, reached by translated code: what tlb_fill() found last, of any address space. An entry is
+// good while its stamp is one of the two that struct cpu has for accesses of its kind.
+struct tlb_behind {
+    u64 tag; // linear page address | set * 2 + write
+    u64 addend;
+    u64 stamp;
+    u64 unused; // a set is one line of the host's cache
+};
+enum { BEHIND_SETS = 4096, BEHIND_WAYS = 2 };
+// key: set * 2 + write
+INLINE u32 tlb_behind_set(u64 lin, u32 key) { return (u32)(lin >> PAGE_BITS ^ key << 8) & (BEHIND_SETS - 1); }
+
 // Jump cache of translated code: where the code for a linear address is, valid while `context` equals cpu.jump_context.
 struct jump_entry {
     u64 at; // RIP (64-bit code) or CS base + EIP
@@ -357,6 +378,12 @@ struct cpu {
     union vec vec[32] __attribute__((aligned(64)));
 
     struct tlb_set tlbs[TLBSET_COUNT] __attribute__((aligned(64)));
+    // Slots of tlbs by kind of page, duplicates included: [0] of one address space, [1] global; and which kind it is.
+    struct tlb_filled filled[2];
+    u8 slot_global[TLB_SLOTS];
+    u64 behind_stamp[2][2]; // [write][global page]
+    u64 refills;            // of the first level from `behind` by translated code
+    struct tlb_behind behind[BEHIND_SETS][BEHIND_WAYS] __attribute__((aligned(64)));
     struct jump_entry jump[JUMP_SIZE] __attribute__((aligned(64)));
 };
 _Static_assert(offsetof(struct cpu, seg) <= 256, "the hot part must stay within reach of 8-bit displacements");

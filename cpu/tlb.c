@@ -19,28 +19,22 @@ struct entry {
     u32 space; // the PCID's number when it was found: a flush of the PCID gives it a new one
     u8 flags;
 };
-enum { WAYS = 4, SMALL_SETS = 1024, LARGE_SETS = 32, ITLB = 256, FILLED = 4096, PCIDS = 4096 };
-// First-level or code TLB slots that were filled since they were last emptied; n > FILLED: too many to list.
-struct filled {
-    u32 n;
-    u16 k[FILLED];
-};
+enum { WAYS = 4, SMALL_SETS = 1024, LARGE_SETS = 32, ITLB = 256, PCIDS = 4096 };
 struct tlb2 {
     struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
     u8 next;                        // way to replace
     bool huge;                      // some T_HUGE entry may be there
-    bool global;                    // the translation found last was a global page's
+    bool global, large_page;        // the translation found last was a global page's, one of more than 4 KB
     struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
-    struct filled local, globals;   // slots of the first level by kind of page, duplicates included:
-                                    // set * 2 * TLB_SIZE + write * TLB_SIZE + slot
-    struct filled code;             // of itlb, local pages
+    struct tlb_filled code;         // of itlb, local pages
     u64 executed[2][64];            // hash of the pages that code was fetched from since the last flush, [1] of those
                                     // that were global: whoever caches by linear address has none of the others
     u32 space[PCIDS], last_space;
     struct walk_cache walks;
-    bool l1_global[TLBSET_COUNT * 2 * TLB_SIZE]; // slots that hold a global page
-    struct filled reference[2];                  // slots of TLBSET_REFERENCE, of reads and of writes
-    u32 stands_for;                              // the set in whose place it was last
+    u64 pieces[64];                 // hash of the 2 MB pieces whose pages may be in the first level or behind it
+    u64 era[2];                     // [write]: stamps of cpu.behind that were made in another one are void
+    struct tlb_filled reference[2]; // slots of TLBSET_REFERENCE, of reads and of writes
+    u32 stands_for;                 // the set in whose place it was last
 };
 #define ITLB_GLOBAL 1
 
@@ -50,13 +44,23 @@ static void number_spaces(struct tlb2 *t)
     t->last_space = PCIDS - 1;
 }
 
+// What entries of cpu.behind must carry to be good now.
+static void restamp(struct cpu *c)
+{
+    struct tlb2 *t = c->tlb2;
+    for (int w = 0; w < 2; w++) {
+        c->behind_stamp[w][0] = t->era[w] << 33 | t->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0];
+        c->behind_stamp[w][1] = t->era[w] << 33 | 1ull << 32;
+    }
+}
+
 struct walk_cache *tlb_walk_cache(struct cpu *c) { return &c->tlb2->walks; }
 
 void tlb_create(struct cpu *c)
 {
     c->tlb2 = xalloc(sizeof *c->tlb2);
     c->tlb = &c->tlbs[TLBSET_KERNEL];
-    c->tlb2->local.n = c->tlb2->globals.n = c->tlb2->code.n = FILLED + 1;
+    c->filled[0].n = c->filled[1].n = c->tlb2->code.n = TLB_FILLED + 1;
     number_spaces(c->tlb2);
     tlb_flush(c, true);
 }
@@ -73,32 +77,33 @@ static struct tlb_entry *l1_entry(struct cpu *c, u32 n)
     return n % (2 * TLB_SIZE) < TLB_SIZE ? &s->rd[n % TLB_SIZE] : &s->wr[n % TLB_SIZE];
 }
 
-static void list_slot(struct filled *f, u32 k)
+static void list_slot(struct tlb_filled *f, u32 k)
 {
-    if (f->n < FILLED) f->k[f->n] = (u16)k;
-    if (f->n <= FILLED) f->n++;
+    if (f->n < TLB_FILLED) f->k[f->n] = (u16)k;
+    if (f->n <= TLB_FILLED) f->n++;
 }
-static u32 listed(const struct filled *f, u32 all) { return f->n > FILLED ? all : f->n; }
-static u32 list_at(const struct filled *f, u32 i) { return f->n > FILLED ? i : f->k[i]; }
-enum { L1_SLOTS = TLBSET_COUNT * 2 * TLB_SIZE };
+static u32 listed(const struct tlb_filled *f, u32 all) { return f->n > TLB_FILLED ? all : f->n; }
+static u32 list_at(const struct tlb_filled *f, u32 i) { return f->n > TLB_FILLED ? i : f->k[i]; }
 
 // What was derived from translations: first level, code TLB, and whoever caches by linear address. MOV CR3 keeps what
 // came from global pages: the kernel's code and data stay at hand across a task switch.
 static void flush_l1(struct cpu *c, bool global)
 {
     struct tlb2 *t = c->tlb2;
-    for (u32 i = 0, n = listed(&t->local, L1_SLOTS); i < n; i++) {
-        u32 k = list_at(&t->local, i);
-        if (global || !t->l1_global[k]) l1_entry(c, k)->tag = tlb_none(k);
+    for (u32 i = 0, n = listed(&c->filled[0], TLB_SLOTS); i < n; i++) {
+        u32 k = list_at(&c->filled[0], i);
+        if (global || !c->slot_global[k]) l1_entry(c, k)->tag = tlb_none(k);
     }
-    t->local.n = 0;
-    for (u32 i = 0, n = global ? listed(&t->globals, L1_SLOTS) : 0; i < n; i++) {
-        u32 k = list_at(&t->globals, i);
+    c->filled[0].n = 0;
+    for (u32 i = 0, n = global ? listed(&c->filled[1], TLB_SLOTS) : 0; i < n; i++) {
+        u32 k = list_at(&c->filled[1], i);
         l1_entry(c, k)->tag = tlb_none(k);
     }
-    if (global) t->globals.n = 0;
     if (global) {
-        t->code.n = FILLED + 1;
+        c->filled[1].n = 0;
+        memset(t->pieces, 0, sizeof t->pieces);
+        t->era[0]++, t->era[1]++;
+        t->code.n = TLB_FILLED + 1;
         memset(t->executed[1], 0, sizeof t->executed[1]);
     }
     for (u32 i = 0, n = listed(&t->code, 2 * ITLB); i < n; i++) {
@@ -108,6 +113,7 @@ static void flush_l1(struct cpu *c, bool global)
     t->code.n = 0;
     memset(t->executed[0], 0, sizeof t->executed[0]);
     t->walks.gen++;
+    restamp(c);
     tlb_new_generation(c, global);
 }
 
@@ -136,7 +142,9 @@ void tlb_flush_pcid(struct cpu *c, u16 pcid)
     if (unlikely(!t->last_space)) { // all numbers used: forgetting more than asked is always right
         forget_all(t);
         number_spaces(t);
+        t->era[0]++, t->era[1]++;
     }
+    restamp(c);
 }
 
 void tlb_switch(struct cpu *c) { flush_l1(c, false); }
@@ -147,13 +155,25 @@ static u64 *executed_word(struct tlb2 *t, bool global, u64 lin)
 }
 static u64 executed_bit(u64 lin) { return 1ull << (lin >> 18 & 63); }
 
+static u64 *piece_word(struct tlb2 *t, u64 lin) { return &t->pieces[(lin >> 21 ^ lin >> 33) & 63]; }
+static u64 piece_bit(u64 lin) { return 1ull << (lin >> 27 & 63); }
+
+static void drop_behind(struct cpu *c, u64 lin)
+{
+    for (u32 key = 0; key < TLBSET_COUNT * 2; key++) {
+        struct tlb_behind *e = c->behind[tlb_behind_set(lin, key)];
+        for (int w = 0; w < BEHIND_WAYS; w++)
+            if (e[w].tag == ((lin & PAGE_MASK) | key)) e[w].stamp = 0;
+    }
+}
+
 static u32 current_space(const struct cpu *c) { return c->tlb2->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0]; }
 
 void tlb_flush_page(struct cpu *c, u64 lin)
 {
     struct tlb2 *t = c->tlb2;
     u32 space = current_space(c);
-    bool whole = false;
+    bool whole = *piece_word(t, lin) & piece_bit(lin);
     t->walks.gen++;
     for (int w = 0; w < WAYS; w++) {
         struct entry *e = &t->small[lin >> 12 & (SMALL_SETS - 1)][w];
@@ -173,6 +193,7 @@ void tlb_flush_page(struct cpu *c, u64 lin)
         flush_l1(c, true);
         return;
     }
+    drop_behind(c, lin);
     for (int s = 0; s < TLBSET_COUNT; s++) {
         struct tlb_entry *e = tlb_slot(c->tlbs[s].rd, lin);
         if (e->tag == (lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
@@ -190,11 +211,12 @@ void tlb_flush_page(struct cpu *c, u64 lin)
 // Write entries point to host memory: the page's host address finds them.
 void tlb_protect(struct cpu *c, u64 pa)
 {
-    struct tlb2 *t = c->tlb2;
     u8 *host = pa == ~(u64)0 ? NULL : phys_page(c->bus, pa, true).host;
+    c->tlb2->era[1]++;
+    restamp(c);
     for (int g = 0; g < 2; g++) {
-        const struct filled *f = g ? &t->globals : &t->local;
-        for (u32 i = 0, n = listed(f, L1_SLOTS); i < n; i++) {
+        const struct tlb_filled *f = &c->filled[g];
+        for (u32 i = 0, n = listed(f, TLB_SLOTS); i < n; i++) {
             u32 k = list_at(f, i);
             struct tlb_entry *e = l1_entry(c, k);
             if (k % (2 * TLB_SIZE) >= TLB_SIZE && e->tag != tlb_none(k) &&
@@ -206,10 +228,10 @@ void tlb_protect(struct cpu *c, u64 pa)
 
 static void empty_reference(struct cpu *c, unsigned write)
 {
-    struct filled *f = &c->tlb2->reference[write];
+    struct tlb_filled *f = &c->tlb2->reference[write];
     u32 first = TLBSET_REFERENCE * 2 * TLB_SIZE + write * TLB_SIZE;
     for (u32 i = 0, n = listed(f, TLB_SIZE); i < n; i++) {
-        u32 k = f->n > FILLED ? first + i : f->k[i];
+        u32 k = f->n > TLB_FILLED ? first + i : f->k[i];
         l1_entry(c, k)->tag = tlb_none(k);
     }
     f->n = 0;
@@ -282,6 +304,7 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
     bool user = c->cpl == 3 && !system, large = false, implicit = system;
     struct entry *e = lookup(c, lin, &large);
     if (e) c->tlb2->global = e->flags & T_GLOBAL;
+    c->tlb2->large_page = large;
     if (e && allows(c, e->flags, acc, user, implicit)) return large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
     if (e) e->flags = 0; // SDM vol. 3 4.10.4.1: a fault drops what was cached; so does a first write (D)
     struct mmu_result r = mmu_walk_kind(c, lin, acc, user, implicit, true);
@@ -292,6 +315,7 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
     }
     insert(c, lin, &r);
     c->tlb2->global = r.global;
+    c->tlb2->large_page = r.page_bits > 12;
     return r.pa;
 }
 
@@ -309,12 +333,18 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;
     struct tlb2 *t = c->tlb2;
     struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
-    u32 k = (c->tlb - c->tlbs) * 2 * TLB_SIZE + (acc == ACC_WRITE ? TLB_SIZE : 0) + (lin >> 12 & (TLB_SIZE - 1));
-    if (e->tag == tlb_none(k) || t->l1_global[k] != t->global) list_slot(t->global ? &t->globals : &t->local, k);
-    t->l1_global[k] = t->global;
+    u32 set = (u32)(c->tlb - c->tlbs), key = set * 2 + (acc == ACC_WRITE);
+    u32 k = key * TLB_SIZE + (lin >> 12 & (TLB_SIZE - 1));
+    if (e->tag == tlb_none(k) || c->slot_global[k] != t->global) list_slot(&c->filled[t->global], k);
+    c->slot_global[k] = t->global;
     if (unlikely(c->witness != NULL)) list_slot(acc == ACC_WRITE ? &t->reference[1] : &t->reference[0], k);
     e->tag = lin & PAGE_MASK;
     e->addend = (u64)(uintptr_t)host - lin;
+    if (t->large_page) *piece_word(t, lin) |= piece_bit(lin);
+    if (set >= TLBSET_NONE) return host;
+    struct tlb_behind *b = c->behind[tlb_behind_set(lin, key)];
+    if (b[0].tag != (e->tag | key)) b[1] = b[0];
+    b[0] = (struct tlb_behind){e->tag | key, e->addend, c->behind_stamp[key & 1][t->global], 0};
     return host;
 }
 

@@ -99,8 +99,10 @@ struct tb_rec {
     u16 resume;        // offset from the block's code; of edges the host's affair
     u8 x87;            // instruction whose FIP, FCS and FOP are to be set, plus 1; 0: they are right
     u8 spill, bare;    // of edges the host's affair
-    u32 tb;            // the block's tb_number()
-    u32 to, next;      // of edges: the block that it leads to, 0 none; next of the edges that lead there (tb.in)
+    u8 fill; // of a MEM's check: its stub leads to host_entry.fill[fill - 1], which comes back to `patch` if it has
+             // found the page behind the first level (HOST_FILL); 0: to C
+    u32 tb;  // the block's tb_number()
+    u32 to, next; // of edges: the block that it leads to, 0 none; next of the edges that lead there (tb.in)
 };
 struct tb {
     u64 pa;  // of the first byte
@@ -172,17 +174,23 @@ void opt_flags(struct compile_env *e, const struct tb *t);
 // host/x64/: IR to host code.
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out);
 // Emits the code that enters and leaves translated code at `rw`/`rx`; returns its length. stubs: where stub 0 will run.
+// Which one: by the tables, the kind of access, whether IR_T0 is live.
+#define HOST_FILL(set, write, t0) ((set)*4u + (write)*2u + (t0))
+enum { HOST_FILLS = 4 * TLBSET_NONE };
 struct host_entry {
+    const struct tb_rec *rec; // in: where records and blocks are
+    const u8 *meta;
     // Runs translated code at `code` until it exits; returns the record's index. flags: to be loaded into the host's
     // EFLAGS before (arithmetic flags only), ~0 if they do not matter.
     u32 (*enter)(struct cpu *c, const void *code, u32 flags);
-    const void *exit;          // cpu.host_exit
-    const u8 *stub;            // where exit stubs lead
-    const void *load;          // cpu.host_load
-    const void *flags, *getfl; // cpu.host_flags, host_getfl
+    const void *exit;           // cpu.host_exit
+    const u8 *stub;             // where exit stubs lead
+    const u8 *fill[HOST_FILLS]; // … or first, see tb_rec.fill
+    const void *load;           // cpu.host_load
+    const void *flags, *getfl;  // cpu.host_flags, host_getfl
 };
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
-// Writes the exit stubs of records first … first + n - 1; stub 0 stands at rw and rx.
+// Writes the exit stubs of records first … first + n - 1, as their `fill` says; stub 0 stands at rw and rx.
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n);
 // Makes the code of an EDGE_SIDE of block t, whose code is at offset `code`, at offset `at`, where there is room for
 // HOST_SIDE_MAX bytes; returns its length. stub: offset of the record's.

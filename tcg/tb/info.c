@@ -11,14 +11,18 @@ typedef unsigned long long ull;
 
 static double part(u64 a, u64 b) { return b ? (double)a / (double)b : 0; }
 
-static void info_exits(const struct tcg_stats *s, struct buf *out)
+static void info_exits(const struct tcg *k, struct buf *out)
 {
+    const struct tcg_stats *s = &k->st;
+    u64 refills = 0;
+    for (u32 i = 0; i < k->users; i++) refills += k->cpu[i]->refills;
     static const char *const kind[REC_KINDS] = {"instruction", "jump", "far jump", "budget", "leave", "load x87"};
     u64 all = 0;
     for (unsigned i = 0; i < ARRAY_LEN(s->exits); i++) all += s->exits[i];
     buf_printf(out, "entered from C     %llu times, left %llu times:\n", (ull)s->enters, (ull)all);
     for (unsigned i = 0; i < ARRAY_LEN(s->exits); i++)
         buf_printf(out, "  %-16s %llu (%.1f%%)\n", kind[i], (ull)s->exits[i], 100 * part(s->exits[i], all));
+    buf_printf(out, "  TLB misses served without leaving: %llu\n", (ull)refills);
     buf_printf(out, "  instruction exits: %llu for memory (TLB miss, MMIO, marked page), %llu for a target\n",
                (ull)s->slow_memory, (ull)s->slow_jump);
     buf_printf(out, "  at dead blocks     %llu\n", (ull)s->dead);
@@ -74,7 +78,7 @@ void tb_info(const struct tcg *k, struct buf *out)
         buf_printf(out, "translation time   %llu million ticks, %.0f an instruction\n", (ull)s->ticks / 1000000,
                    part(s->ticks, s->insns));
     buf_printf(out, "executed cold      %llu instructions, %llu alone\n", (ull)s->cold, (ull)s->alone);
-    info_exits(s, out);
+    info_exits(k, out);
     buf_printf(out, "blocks killed      %llu by the CPU's writes, %llu by DMA, %llu by a second page that moved\n",
                (ull)s->by_cpu, (ull)s->by_dma, (ull)s->by_page);
     buf_printf(out, "flushes            %llu, of which %llu because memory was full\n", (ull)s->flushes, (ull)s->full);

@@ -601,12 +601,72 @@ static void two_cpus(void)
     }
 }
 
+// Pages whose first-level slots are the same, in turn: loads, stores, PUSH and POP, accesses on two pages. Then mapped
+// elsewhere, with INVLPG and MOV CR3 between address spaces; and one becomes code that the stores change.
+static void conflicts(void)
+{
+    enum { A = 0x800000, B = 0x1000000, C = 0x1800000, SLOT = 5 << 12, STUB = 0x20100 };
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        bool g = v_ & 1; // global pages
+        paging(&p, 3);
+        for (unsigned i = 0; i < 3; i++) { // page tables at 102000 …: 8 MB apart from each other
+            CODE(&p, PD + (i + 1) * 8, 0x07, (u8)(0x20 + 16 * i), 0x10, 0);
+            u32 pte = 0x20003 + (i << 12) + g * 0x100, next = 0x24003 + (i << 12) + g * 0x100;
+            CODE(&p, 0x102000 + (i << 12) + 5 * 4, (u8)pte, (u8)(pte >> 8), (u8)(pte >> 16), 0);
+            CODE(&p, 0x102000 + (i << 12) + 6 * 4, (u8)next, (u8)(next >> 8), (u8)(next >> 16), 0);
+        }
+        for (u32 at = 0x20000; at < 0x28000; at += 4) CODE(&p, at, (u8)(at >> 2), (u8)(at >> 7), (u8)(at >> 12), 9);
+        CODE(&p, STUB, 0xb8, 1, 2, 3, 4, 0xc3);     // mov eax, imm; ret
+        CODE(&p, 0x7000, 0xa1, 0x10, 0x50, 0x80, 0, // mov eax, [A + 5010]
+             0x01, 0xc3,                            // add ebx, eax
+             0x03, 0x1d, 0x10, 0x50, 0, 1,          // add ebx, [B + 5010]
+             0xff, 0x05, 0x20, 0x50, 0x80, 0,       // inc dword [A + 5020]
+             0xff, 0x05, 0x20, 0x50, 0, 1,          // inc dword [B + 5020]
+             0x8b, 0x0d, 0xfe, 0x5f, 0x80, 0,       // mov ecx, [A + 5ffe]
+             0x01, 0xcb,                            // add ebx, ecx
+             0x11, 0x1d, 0xfd, 0x5f, 0, 1,          // adc [B + 5ffd], ebx
+             0xff, 0x35, 0x10, 0x50, 0x80, 0,       // push dword [A + 5010]
+             0xff, 0x35, 0x20, 0x50, 0, 1,          // push dword [B + 5020]
+             0x58, 0x5a, 0x01, 0xc2,                // pop eax; pop edx; add edx, eax
+             0x66, 0x89, 0x15, 0x01, 0x51, 0x80, 0, // mov [A + 5101], dx
+             0xeb, 0xc0);                           // jmp 7000
+        p.ref->c->gpr[R_RSP] = p.tcg->c->gpr[R_RSP] = C + SLOT + 0x800;
+        struct cpu *c = p.tcg->c;
+        slices(&p, 1200, 60);
+#ifdef REAL_COMPILER
+        CHECK(c->refills > 100);
+#endif
+        for (unsigned i = 0; i < 6; i++) {
+            u32 pte = 0x20003 + ((i & 1 ? 0 : 7) << 12) + g * 0x100;
+            CODE(&p, 0x102000 + 5 * 4, (u8)pte, (u8)(pte >> 8), (u8)(pte >> 16), 0);
+            if (g || i < 3) {
+                flush_page(&p, A + SLOT);
+            } else {
+                TRY(p.ref->c, sys_write_cr(p.ref->c, 3, PD));
+                TRY(c, sys_write_cr(c, 3, PD));
+            }
+            slices(&p, 400, 50);
+        }
+        // The stub becomes code: from now on the store into it is seen.
+        CODE(&p, 0x703e, 0xe8, 0xbd, 0x90, 1, 0, 0xeb, 0xbb); // call STUB; jmp 7000
+        slices(&p, 1500, 60);
+        // Write-protected, no longer present: INVLPG each time.
+        for (unsigned i = 0; i < 3; i++) {
+            CODE(&p, 0x102000 + 5 * 4, i < 2 ? 1 : 0);
+            flush_page(&p, A + SLOT);
+            both_run(&p, 300);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         TEST(counts),     TEST(figures),        TEST(counts_one), TEST(masked),   TEST(self_modifying),
         TEST(dead_flags), TEST(written_by_dma), TEST(alias),      TEST(remapped), TEST(straddling),
-        TEST(full),       TEST(segmented),      TEST(two_cpus)};
+        TEST(full),       TEST(segmented),      TEST(two_cpus),   TEST(conflicts)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif

@@ -136,6 +136,17 @@ static void segment(struct em *m, const struct ir_op *o)
     put_rm(m, 0, 0x03, 8, H_PTR, &base);
 }
 
+// The first level has not got the page (the branch at `at`): the check, which begins at `start`, is done again if that
+// can be helped.
+static void exit_fill(struct em *m, u32 at, u32 start, unsigned set)
+{
+    const struct ir_op *o = m->op;
+    exit_at(m, at);
+    struct tb_rec *r = &m->out->rec[m->out->nrec - 1];
+    r->patch = (u16)start;
+    if (set < TLBSET_NONE) r->fill = (u8)(1 + HOST_FILL(set, !!(o->acc & IR_WR), !!(o->acc & IR_T0LIVE)));
+}
+
 void emit_mem(struct em *m)
 {
     const struct ir_op *o = m->op;
@@ -144,6 +155,7 @@ void emit_mem(struct em *m)
     i32 table = (i32)(offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set) +
                       (o->acc & IR_WR ? offsetof(struct tlb_set, wr) : offsetof(struct tlb_set, rd))) -
                 TCG_BIAS;
+    u32 start = here(m);
     unsigned va = emit_address(m, o, H_PTR, H_TMP);
     if (va != H_PTR && (t0 || o->seg != IR_NONE)) {
         put_rr(m, 0x8b, 8, H_PTR, va);
@@ -153,10 +165,10 @@ void emit_mem(struct em *m)
     if (t0) { // no second scratch: tag xor address is the offset in the page, or more
         m->p = put_entry(put_slot(m, m->p, va), 0x33, H_PTR, table);
         put_alu(m, ALU_CMP, 8, o_reg(H_PTR), o_imm((i64)PAGE_SIZE - o->size));
-        exit_if(m, C_A);
+        exit_fill(m, put_jcc(m, C_A), start, set);
         m->p = put_entry(m->p, 0x33, H_PTR, table); // the address again
     } else {
-        exit_at(m, put_check(m, va, o->size, table));
+        exit_fill(m, put_check(m, va, o->size, table), start, set);
     }
     if (o->acc & IR_ALIGN) {
         struct opnd off = o_reg(va);

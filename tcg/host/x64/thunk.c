@@ -14,10 +14,10 @@ static void push_pop(struct em *m, unsigned reg, u8 opc)
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n)
 {
     for (u32 i = first; i < first + n; i++) {
-        const u8 *end = rx + (u64)(i + 1) * HOST_STUB;
+        const u8 *end = rx + (u64)(i + 1) * HOST_STUB, *to = h->rec[i].fill ? h->fill[h->rec[i].fill - 1] : h->stub;
         u8 *p = rw + (u64)i * HOST_STUB;
         p[0] = 0xe8;
-        st32(p + 1, (u32)(h->stub - end));
+        st32(p + 1, (u32)(to - end));
     }
 }
 
@@ -31,6 +31,134 @@ static void put_stub_exit(struct em *m, const u8 *stubs)
     push_pop(m, H_TMP, 0x58);
     put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, (i32) - (u32)((uintptr_t)stubs + HOST_STUB));
     put_rmi(m, 0, 0x69, 4, H_TMP, &t, inverse, 4);
+}
+
+// One of host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
+// byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag. Takes the page's translation from
+// cpu.behind and does the check again; else, or if the access lies on two pages, on to the exit.
+static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct host_entry *h, unsigned set,
+                     unsigned write, bool t0)
+{
+    unsigned key = set * 2 + write;
+    i32 table = (i32)(offsetof(struct cpu, tlbs) + key * sizeof(struct tlb_entry) * TLB_SIZE) - TCG_BIAS;
+    struct opnd tag = o_mem(H_CPU, table), page = o_reg(H_PTR), t = o_reg(H_T0), acx = o_reg(H_RCX);
+    struct opnd slot = o_reg(H_RDX), kind = o_mem(H_CPU, CPU_DISP(slot_global));
+    u32 fail[3], nfail = 0;
+    tag.index = H_TMP;
+    kind.index = H_RDX;
+    // R10 = the page
+    if (t0) {
+        put_alu(m, ALU_CMP, 8, page, o_imm(PAGE_SIZE - 1));
+        fail[nfail++] = put_jcc(m, C_BE); // the tag is right
+        put_rm(m, 0, 0x33, 8, H_PTR, &tag);
+        put_alu(m, ALU_AND, 8, page, o_imm(-(i64)PAGE_SIZE));
+    } else {
+        put_load(m, 8, H_PTR, tag);
+        put_alu(m, ALU_AND, 8, page, o_imm(-(i64)PAGE_SIZE));
+        put_rmi(m, 0, 0xc1, 8, 4, &t, PAGE_BITS, 1);
+        put_rr(m, 0x33, 8, H_PTR, H_T0);
+        put_rr(m, 0x8b, 4, H_T0, H_PTR);
+        put_rmi(m, 0, 0xc1, 4, 5, &t, 8, 1);
+        put_alu(m, ALU_AND, 4, t, o_imm((TLB_SIZE - 1) << 4));
+        put_alu(m, ALU_CMP, 4, t, o_reg(H_TMP));
+        fail[nfail++] = put_jcc(m, C_NE); // it starts on the page before
+    }
+    push_pop(m, H_RAX, 0x50);
+    push_pop(m, H_RCX, 0x50);
+    push_pop(m, H_RDX, 0x50);
+    push_pop(m, H_T0, 0x50);
+    // RCX = the set of `behind`, then the way
+    put_rr(m, 0x8b, 8, H_RCX, H_PTR);
+    put_rmi(m, 0, 0xc1, 8, 5, &acx, PAGE_BITS, 1);
+    if (key) put_alu(m, ALU_XOR, 4, acx, o_imm((i64)key << 8));
+    put_alu(m, ALU_AND, 4, acx, o_imm(BEHIND_SETS - 1));
+    put_rmi(m, 0, 0xc1, 4, 4, &acx, 6, 1);
+    _Static_assert(sizeof(struct tlb_behind) * BEHIND_WAYS == 64 && BEHIND_WAYS == 2, "the shift");
+    put_lea(m, 8, H_RCX, H_CPU, H_RCX, 0, CPU_DISP(behind));
+    put_lea(m, 8, H_RAX, H_PTR, NO_REG, 0, (i32)key);
+    u32 found[4], other[2];
+    for (unsigned way = 0; way < BEHIND_WAYS; way++) {
+        i32 at = (i32)(way * sizeof(struct tlb_behind));
+        struct opnd e_tag = o_mem(H_RCX, at + (i32)offsetof(struct tlb_behind, tag));
+        put_rm(m, 0, 0x3b, 8, H_RAX, &e_tag);
+        other[way] = put_jcc(m, C_NE);
+        put_load(m, 8, H_RDX, o_mem(H_RCX, at + (i32)offsetof(struct tlb_behind, stamp)));
+        put_load(m, 8, H_RCX, o_mem(H_RCX, at + (i32)offsetof(struct tlb_behind, addend)));
+        for (unsigned global = 0; global < 2; global++) {
+            struct opnd stamp =
+                o_mem(H_CPU, (i32)(offsetof(struct cpu, behind_stamp) + (write * 2 + global) * 8) - TCG_BIAS);
+            put_imm(m, 4, H_RAX, global);
+            put_rm(m, 0, 0x3b, 8, H_RDX, &stamp);
+            found[way * 2 + global] = put_jcc(m, C_E);
+        }
+        fail[1 + way] = put_jmp(m);
+        patch_here(m, other[way]);
+    }
+    u32 no = put_jmp(m);
+    for (unsigned k = 0; k < 4; k++) patch_here(m, found[k]);
+    // EAX = global, RCX = addend. The slot is listed unless it holds a page of the same kind.
+    put_rr(m, 0x8b, 4, H_RDX, H_TMP);
+    put_rmi(m, 0, 0xc1, 4, 5, &slot, 4, 1);
+    if (key) put_alu(m, ALU_ADD, 4, slot, o_imm((i64)key * TLB_SIZE));
+    put_rm(m, 0, 0x38, 1, H_RAX, &kind);
+    u32 differs = put_jcc(m, C_NE);
+    put_rmi(m, 0, 0xf6, 1, 0, &tag, 1, 1); // tlb_none() is odd
+    u32 there = put_jcc(m, C_E);
+    patch_here(m, differs);
+    put_rm(m, 0, 0x88, 1, H_RAX, &kind);
+    struct opnd list = o_reg(H_RAX), n = o_mem(H_RAX, offsetof(struct tlb_filled, n));
+    struct opnd k = o_mem(H_RAX, 0);
+    put_rmi(m, 0, 0x69, 4, H_RAX, &list, sizeof(struct tlb_filled), 4);
+    put_lea(m, 8, H_RAX, H_CPU, H_RAX, 0, CPU_DISP(filled));
+    put_load(m, 4, H_T0, n);
+    put_alu(m, ALU_CMP, 4, t, o_imm(TLB_FILLED));
+    u32 full = put_jcc(m, C_A), last = put_jcc(m, C_E);
+    put_lea(m, 8, H_T0, H_RAX, H_T0, 1, offsetof(struct tlb_filled, k));
+    k.reg = H_T0;
+    put_store(m, 2, k, H_RDX);
+    patch_here(m, last);
+    put_rmi(m, 0, 0x83, 4, ALU_ADD, &n, 1, 1);
+    patch_here(m, full);
+    patch_here(m, there);
+    put_store(m, 8, tag, H_PTR);
+    tag.disp += 8;
+    put_store(m, 8, tag, H_RCX);
+    struct opnd refills = O_CPU(refills);
+    put_rmi(m, 0, 0x83, 8, ALU_ADD, &refills, 1, 1);
+    push_pop(m, H_T0, 0x58);
+    push_pop(m, H_RDX, 0x58);
+    push_pop(m, H_RCX, 0x58);
+    push_pop(m, H_RAX, 0x58);
+    // Back to tb->code + rec->patch.
+    struct opnd r = o_reg(H_TMP);
+    put_stub_exit(m, stubs);
+    put_rmi(m, 0, 0x69, 8, H_TMP, &r, sizeof(struct tb_rec), 4);
+    put_imm(m, 8, H_PTR, (i64)(uintptr_t)h->rec);
+    put_rr(m, 0x03, 8, H_TMP, H_PTR);
+    put_load(m, 2, H_PTR, o_mem(H_TMP, offsetof(struct tb_rec, patch)));
+    put_load(m, 4, H_TMP, o_mem(H_TMP, offsetof(struct tb_rec, tb)));
+    put_rmi(m, 0, 0xc1, 8, 4, &r, 4, 1); // tb_at()
+    push_pop(m, H_RAX, 0x50);
+    put_imm(m, 8, H_RAX, (i64)(uintptr_t)h->meta);
+    struct opnd code = o_mem(H_TMP, offsetof(struct tb, code));
+    code.index = H_RAX;
+    put_load(m, 4, H_TMP, code);
+    push_pop(m, H_RAX, 0x58);
+    put_rr(m, 0x03, 8, H_TMP, H_PTR);
+    put_imm(m, 8, H_PTR, (i64)(uintptr_t)rx);
+    put_rr(m, 0x03, 8, H_TMP, H_PTR);
+    struct opnd go = o_reg(H_TMP);
+    put_rm(m, 0, 0xff, 4, 4, &go);
+    patch_here(m, fail[1]);
+    patch_here(m, fail[2]);
+    patch_here(m, no);
+    push_pop(m, H_T0, 0x58);
+    push_pop(m, H_RDX, 0x58);
+    push_pop(m, H_RCX, 0x58);
+    push_pop(m, H_RAX, 0x58);
+    patch_here(m, fail[0]);
+    u32 leave = put_jmp(m);
+    st32(m->start + leave, (u32)(h->stub - (rx + leave + 4)));
 }
 
 static void move_xmm(struct em *m, u32 opc)
@@ -123,6 +251,12 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
     while (here(&m) & 15) put8(&m, 0xcc);
     h->load = rx + here(&m);
     put_load_xmm(&m);
+    for (unsigned set = 0; set < TLBSET_NONE; set++)
+        for (unsigned k = 0; k < 4; k++) {
+            while (here(&m) & 15) put8(&m, 0xcc);
+            h->fill[HOST_FILL(set, k >> 1, k & 1)] = rx + here(&m);
+            put_fill(&m, rx, stubs, h, set, k >> 1, k & 1);
+        }
     put_flags_thunks(&m, rx, h);
     return here(&m);
 }
