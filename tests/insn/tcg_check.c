@@ -99,10 +99,87 @@ static void wrong_register(void) { found(0x11223344, "differ: ", "reference "); 
 static void wrong_memory(void) { found(0x55667788, "differ: memory", "memory at 1000"); }
 static void wrong_target(void) { found(0x7030, "differ: ", "IN: physical 7017"); }
 
+// ---- what cannot be taken back happens once: a device that counts, a port, a store into the loop's own code
+struct counter {
+    u64 value, reads, writes, ins;
+};
+static u64 counter_read(void *dev, u64 off, unsigned size)
+{
+    struct counter *d = dev;
+    d->reads++;
+    return d->value += 0x1234567;
+}
+static void counter_write(void *dev, u64 off, u64 v, unsigned size)
+{
+    struct counter *d = dev;
+    d->writes++;
+    d->value ^= v;
+}
+static u64 counter_in(void *dev, u64 off, unsigned size)
+{
+    struct counter *d = dev;
+    return ++d->ins;
+}
+static void protect(void *owner, u64 pa)
+{
+    struct machine *m = owner;
+    tlb_protect(m->c, pa);
+}
+static void code_written(void *owner, u64 pa, u64 len)
+{
+    struct machine *m = owner;
+    m->c->engine->invalidate(m->c, pa, len);
+}
+
+static const struct io_ops counter_ops = {.read = counter_read, .write = counter_write, .sizes = 4};
+static const struct io_ops counter_port = {.read = counter_in, .sizes = 1};
+enum { INSNS = 10, TURNS = 500 };
+// clang-format off
+static const u8 effects[] = {
+    0xbe, 0, 0, 0x80, 0,                // mov esi, 800000h
+    0x89, 0x06,                         // 7005: mov [esi], eax
+    0x03, 0x06,                         // add eax, [esi]
+    0x01, 0x06,                         // add [esi], eax
+    0xe4, 0x80,                         // in al, 80h
+    0x50, 0x59,                         // push eax; pop ecx
+    0x01, 0x0d, 0x16, 0x70, 0, 0,       // add [7016h], ecx
+    0xba, 0, 0, 0, 0,                   // mov edx, what is at 7016
+    0x31, 0xd0,                         // xor eax, edx
+    0xeb, 0xe7};                        // jmp 7005
+// clang-format on
+
+static void run_effects(struct machine *m, struct counter *d)
+{
+    *d = (struct counter){0};
+    m->bus.hooks = (struct bus_hooks){m, NULL, protect, code_written};
+    bus_map_mmio(&m->bus, 0x800000, PAGE_SIZE, &counter_ops, d, "counter", 0);
+    bus_map_port(&m->bus, 0x80, 1, &counter_port, d, "counter");
+    memcpy(m->ram->host + AT, effects, sizeof effects);
+    CHECK_EQ(cpu_run(m->c, 1 + INSNS * TURNS), CPU_STOP_BUDGET);
+}
+
+static void effects_happen_once(void)
+{
+    struct counter d, want;
+    struct machine *m = start(effects, sizeof effects), *ref = machine_protected_engine("max", &interp_engine);
+    run_effects(ref, &want);
+    run_effects(m, &d);
+    CHECK_STR(first, "");
+    CHECK_EQ(reports, 0);
+    CHECK_EQ(d.reads, 2 * TURNS);
+    CHECK_EQ(d.writes, 2 * TURNS);
+    CHECK_EQ(d.ins, TURNS);
+    CHECK_EQ(d.value, want.value);
+    CHECK_EQ(m->c->gpr[R_RAX], ref->c->gpr[R_RAX]);
+    CHECK_EQ(peek(m, 0x7016, 4), peek(ref, 0x7016, 4));
+    machine_free(m);
+    machine_free(ref);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(agree), TEST(wrong_register), TEST(wrong_memory),
-                                              TEST(wrong_target)};
+    static const struct check_test tests[] = {TEST(agree), TEST(wrong_register), TEST(wrong_memory), TEST(wrong_target),
+                                              TEST(effects_happen_once)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif
