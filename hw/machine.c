@@ -10,9 +10,10 @@
 #include "mem/base/err.h"
 #include "mem/state.h"
 
-#define SLICE_ONE  40000u // instructions a turn, one CPU: well under a millisecond
-#define STEP_NS    10     // what a debugger's single step takes, in host mode
-#define SLICE_MANY 8000u  // … several: spinlocks wait for the other CPU's turn
+#define SLICE_ONE  40000u   // instructions a turn, one CPU: well under a millisecond
+#define STEP_NS    10       // what a debugger's single step takes, in host mode
+#define SLICE_MANY 8000u    // … several: spinlocks wait for the other CPU's turn
+#define LATE_NS    10000000 // a batch of events that takes the host longer is not caught up
 
 static u64 host_now(struct machine *m) { return m->time.host_ns ? m->time.host_ns(m->time.owner) : 0; }
 
@@ -27,7 +28,26 @@ static u64 now(void *owner)
 {
     struct machine *m = owner;
     if (m->time.icount_shift >= 0) return m->warp + (machine_icount(m) << m->time.icount_shift);
+    if (m->in_events) return m->events_at;
     return m->running ? host_now(m) - m->host_base : m->stopped_at;
+}
+
+// What is due. In host mode time stands meanwhile, and falls behind the host's by what events took, if that was long:
+// timers that a guest lets fire faster than the host can are never caught up, and nothing else would have its turn.
+static void run_events(struct machine *m)
+{
+    if (m->time.icount_shift >= 0 || !m->running) {
+        clock_run(&m->bus.clock);
+        return;
+    }
+    u64 from = host_now(m);
+    m->events_at = from - m->host_base;
+    if (clock_next(&m->bus.clock) > max_u64(m->events_at, m->bus.clock.now)) return;
+    m->in_events = true;
+    clock_run(&m->bus.clock);
+    m->in_events = false;
+    u64 took = host_now(m) - from;
+    if (took > LATE_NS) m->host_base += took;
 }
 
 // With icount the running CPU must stop exactly at the earliest event.
@@ -253,7 +273,7 @@ static bool one_round(struct machine *m)
             m->round.any = any;
             return true;
         }
-        if (m->ncpus > 1) clock_run(&m->bus.clock);
+        if (m->ncpus > 1) run_events(m);
     }
     return any;
 }
@@ -263,7 +283,7 @@ enum machine_stop machine_run(struct machine *m, u64 ns)
     u64 end = host_now(m) + ns;
     enum machine_stop why;
     for (;;) {
-        clock_run(&m->bus.clock);
+        run_events(m);
         if (serve_requests(m, &why)) return why;
         bool any = one_round(m);
         if (!any && !asked(m)) {
@@ -273,7 +293,7 @@ enum machine_stop machine_run(struct machine *m, u64 ns)
             m->idle_since = 0;
         }
         if (host_now(m) >= end) {
-            clock_run(&m->bus.clock);
+            run_events(m);
             return serve_requests(m, &why) ? why : MACHINE_BUSY;
         }
     }
@@ -294,13 +314,13 @@ enum machine_stop machine_step(struct machine *m, unsigned cpu, bool events)
 {
     struct cpu *c = m->cpu[cpu];
     enum machine_stop why;
-    if (events) clock_run(&m->bus.clock);
+    if (events) run_events(m);
     if (serve_requests(m, &why)) return why;
     c->attn &= ~(u32)ATTN_EXIT;
     enum cpu_stop s = cpu_run(c, 1);
     if (m->time.icount_shift < 0) m->stopped_at += STEP_NS;
     if (s == CPU_STOP_HALT) skip_time(m);
-    if (events) clock_run(&m->bus.clock);
+    if (events) run_events(m);
     if (serve_requests(m, &why)) return why;
     return s == CPU_STOP_HALT || s == CPU_STOP_SHUTDOWN ? MACHINE_IDLE : MACHINE_BUSY;
 }

@@ -34,6 +34,8 @@ struct machine {
     bool running;   // time flows
     u64 host_base;  // host mode: virtual time = host time - host_base
     u64 stopped_at; // virtual time while not running
+    bool in_events; // time stands at events_at
+    u64 events_at;
     u64 warp;       // icount mode: virtual time that no instruction accounts for
     u64 idle_since; // host time when it became idle, 0 = not idle
     u32 requests;   // bits 1 << BUS_REQ_*
