@@ -270,7 +270,8 @@ static void reference(struct cpu *c, struct check *k, const struct tb *t, unsign
     int stopped = setjmp(k->out);
     if (!stopped) run_reference(c, k, t, first);
     if (stopped == 1) k->why = END_FAULT;
-    k->half |= stopped && k->t && half_done(&k->t->insn[k->i], stopped == 2 && k->store);
+    // A store to code has been made when it is found out.
+    if (stopped && k->t) k->half |= k->why == END_CODE || half_done(&k->t->insn[k->i], stopped == 2 && k->store);
     k->rest = !k->t || k->why == END_FULL || k->why == END_EXACT || k->why == END_STEPS ? 0 : k->t->n - k->i;
     k->exc = stopped == 1 ? c->exc : -1;
     k->cr2 = c->cr2;

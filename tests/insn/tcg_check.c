@@ -133,7 +133,7 @@ static void code_written(void *owner, u64 pa, u64 len)
 
 static const struct io_ops counter_ops = {.read = counter_read, .write = counter_write, .sizes = 4};
 static const struct io_ops counter_port = {.read = counter_in, .sizes = 1};
-enum { INSNS = 10, TURNS = 500 };
+enum { INSNS = 11, TURNS = 500 };
 // clang-format off
 static const u8 effects[] = {
     0xbe, 0, 0, 0x80, 0,                // mov esi, 800000h
@@ -142,10 +142,11 @@ static const u8 effects[] = {
     0x01, 0x06,                         // add [esi], eax
     0xe4, 0x80,                         // in al, 80h
     0x50, 0x59,                         // push eax; pop ecx
-    0x01, 0x0d, 0x16, 0x70, 0, 0,       // add [7016h], ecx
-    0xba, 0, 0, 0, 0,                   // mov edx, what is at 7016
+    0x89, 0x0d, 0x1c, 0x70, 0, 0,       // mov [701ch], ecx
+    0x01, 0x05, 0x1c, 0x70, 0, 0,       // add [701ch], eax
+    0xba, 0, 0, 0, 0,                   // mov edx, what is at 701c
     0x31, 0xd0,                         // xor eax, edx
-    0xeb, 0xe7};                        // jmp 7005
+    0xeb, 0xe1};                        // jmp 7005
 // clang-format on
 
 static void run_effects(struct machine *m, struct counter *d)
@@ -171,7 +172,7 @@ static void effects_happen_once(void)
     CHECK_EQ(d.ins, TURNS);
     CHECK_EQ(d.value, want.value);
     CHECK_EQ(m->c->gpr[R_RAX], ref->c->gpr[R_RAX]);
-    CHECK_EQ(peek(m, 0x7016, 4), peek(ref, 0x7016, 4));
+    CHECK_EQ(peek(m, 0x701c, 4), peek(ref, 0x701c, 4));
     machine_free(m);
     machine_free(ref);
 }
