@@ -140,6 +140,16 @@ struct seg {
     u32 base_legacy; // ES, CS, SS, DS: the base as loaded; `base` is 0 while 64-bit code runs
 };
 
+// A load of a data segment register at CPL 0, outside long mode, as it went the last time (the translator's): with the
+// same selector, GDT and descriptor (raw, in memory) it gives the same again.
+enum { SEG_LOADS = 32, SEG_LOAD_ANY = 1 /* FS, GS */, SEG_LOAD_FLAT = 2 /* ES, DS too: MODE_FLAT stays */ };
+struct seg_load {
+    struct seg seg;
+    u64 raw, gdt_base;
+    u16 sel, gdt_limit;
+    u8 use; // 0: nothing here
+};
+
 // Lazy flags: cc_op says how the arithmetic flags follow from cc_dst (result) and cc_src; flags.h computes them, nobody
 // else. cc_op == CC_EFLAGS: they are in eflags itself.
 
@@ -372,9 +382,11 @@ struct cpu {
 
     struct fpu fpu;
     u8 host_x87[512] __attribute__((aligned(16))); // FXSAVE image on its way between fpu and the host's registers
-    u64 host_load, host_getfl;                     // addresses of code: loads the vector registers; gets EFLAGS
-    u32 mxcsr, host_mxcsr;                         // host_mxcsr: what C runs with, set by the translator
-    u64 k[8];                                      // opmask registers, for later
+    struct seg_load seg_loads[SEG_LOADS];
+    u64 host_segload;          // address of code: loads a segment register that seg_loads knows
+    u64 host_load, host_getfl; // addresses of code: loads the vector registers; gets EFLAGS
+    u32 mxcsr, host_mxcsr;     // host_mxcsr: what C runs with, set by the translator
+    u64 k[8];                  // opmask registers, for later
     union vec vec[32] __attribute__((aligned(64)));
 
     struct tlb_set tlbs[TLBSET_COUNT] __attribute__((aligned(64)));

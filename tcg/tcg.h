@@ -165,6 +165,8 @@ bool front_goes_on(const struct insn *i);
 // A direct jump's target is refused (outside the code segment, not canonical): takes back what its instruction has
 // already changed, so that the interpreter's function can execute it.
 void front_take_back(struct cpu *c, const struct insn *i);
+// An instruction that loads segment registers has been executed: what SEGLOAD may repeat.
+void tcg_note_load(struct cpu *c, const struct insn *i);
 // FOP of an x87 instruction.
 u16 tcg_x87_opcode(const struct insn *i);
 // front/vec.c: x87, MMX, SSE; false: not known.
@@ -183,11 +185,11 @@ struct host_entry {
     // Runs translated code at `code` until it exits; returns the record's index. flags: to be loaded into the host's
     // EFLAGS before (arithmetic flags only), ~0 if they do not matter.
     u32 (*enter)(struct cpu *c, const void *code, u32 flags);
-    const void *exit;           // cpu.host_exit
-    const u8 *stub;             // where exit stubs lead
-    const u8 *fill[HOST_FILLS]; // … or first, see tb_rec.fill
-    const void *load;           // cpu.host_load
-    const void *flags, *getfl;  // cpu.host_flags, host_getfl
+    const void *exit;                    // cpu.host_exit
+    const u8 *stub;                      // where exit stubs lead
+    const u8 *fill[HOST_FILLS];          // … or first, see tb_rec.fill
+    const void *load;                    // cpu.host_load
+    const void *flags, *getfl, *segload; // cpu.host_flags, host_getfl, host_segload
 };
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
 // Writes the exit stubs of records first … first + n - 1, as their `fill` says; stub 0 stands at rw and rx.

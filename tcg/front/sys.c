@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, SYSCALL, SYSRET, reads of selectors (SDM vol. 2).
+// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM vol. 2).
 // What could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the
 // checks.
 #include "cpu/cpuid.h"
@@ -64,33 +64,11 @@ bool front_swapgs(struct front *f)
     add(f, IR_STCPU, 8, IR_NONE, IR_T0)->imm = SEG_FIELD(S_GS, base);
     return true;
 }
-bool front_push_seg(struct front *f)
-{
-    unsigned s = f->i->op == OP_PUSH_ES   ? S_ES
-                 : f->i->op == OP_PUSH_CS ? S_CS
-                 : f->i->op == OP_PUSH_SS ? S_SS
-                 : f->i->op == OP_PUSH_DS ? S_DS
-                 : f->i->op == OP_PUSH_FS ? S_FS
-                                          : S_GS;
-    mem_push(f, f->n, 0);
-    add(f, IR_LDCPU, 2, IR_T0, IR_NONE)->imm = SEG_FIELD(s, sel);
-    add(f, IR_MOV, f->n, IR_M, IR_T0);
-    move_sp(f, -(i32)f->n);
-    return true;
-}
 // A lone processor has nobody to give up its turn to.
 bool front_pause(struct front *f)
 {
     const struct cpu_model *m = f->c ? f->c->model : NULL;
     return m && m->cores * m->threads * max_u64(m->packages, 1) <= 1;
-}
-bool front_mov_from_seg(struct front *f)
-{
-    if (f->i->reg > S_GS) return false;
-    if (f->i->is_mem) mem(f, 2, IR_WR);
-    add(f, IR_LDCPU, 2, IR_T0, IR_NONE)->imm = SEG_FIELD(f->i->reg, sel);
-    add(f, IR_MOV, f->i->is_mem ? 2 : f->n, f->i->is_mem ? IR_M : f->i->rm, IR_T0);
-    return true;
 }
 
 // ---- SYSCALL and SYSRET between 64-bit code at CPL 3 and 0, without SMAP. What they depend on and systems set once is
@@ -132,11 +110,9 @@ static size_t look_up_in(struct front *f, u32 mode)
     return gen;
 }
 // All but CS, SS, EFLAGS: cpu_update_mode().
-static void cross(struct front *f, u32 mode, unsigned set, size_t gen)
+static void cross_to(struct front *f, u32 mode, unsigned set, size_t gen)
 {
-    set_field(f, 4, offsetof(struct cpu, cc_op), CC_EFLAGS);
     set_field(f, 1, offsetof(struct cpu, cpl), mode & MODE_USER ? 3 : 0);
-    set_field(f, 1, offsetof(struct cpu, no_step), 1);
     set_field(f, 4, offsetof(struct cpu, mode), mode);
     set_field(f, 4, offsetof(struct cpu, jump_context), mode);
     add(f, IR_LDCPU, 4, IR_T0, IR_NONE)->imm = (i64)gen;
@@ -144,6 +120,12 @@ static void cross(struct front *f, u32 mode, unsigned set, size_t gen)
     u64 table = offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set);
     add(f, IR_STADDR, 8, IR_NONE, IR_NONE)->imm = (i64)(table << 32 | offsetof(struct cpu, tlb));
     add(f, IR_GO, 0, IR_NONE, IR_NONE);
+}
+static void cross(struct front *f, u32 mode, unsigned set, size_t gen)
+{
+    set_field(f, 4, offsetof(struct cpu, cc_op), CC_EFLAGS);
+    set_field(f, 1, offsetof(struct cpu, no_step), 1);
+    cross_to(f, mode, set, gen);
 }
 bool front_syscall(struct front *f)
 {
@@ -193,6 +175,52 @@ bool front_sysret(struct front *f)
     return true;
 }
 
+// ---- SYSENTER and SYSEXIT between flat 32-bit code, outside long mode, likewise. The arithmetic flags stay in their
+// record.
+static bool may_enter(struct front *f, unsigned set)
+{
+    const struct cpu *c = f->c; // NULL: tests of the front end have no processor
+    u32 flat32 = MODE_32 | MODE_SS32 | MODE_PE | MODE_FLAT;
+    if (!c || (f->key & (MODE_CODE | MODE_SS32 | MODE_PE | MODE_FLAT | MODE_VM | MODE_LMA)) != flat32) return false;
+    if ((f->key & MODE_TLB) >> MODE_TLB_SHIFT != set || (c->cr4 & CR4_SMAP) || !(c->sysenter_cs & 0xfffc)) return false;
+    CHECK_FIELD(f, 4, attn, 0); // nor TF, RF
+    CHECK_FIELD(f, 4, cr4, c->cr4);
+    CHECK_FIELD(f, 2, sysenter_cs, (u16)c->sysenter_cs);
+    return true;
+}
+bool front_sysenter(struct front *f)
+{
+    u32 mode = (f->key & ~(u32)(MODE_USER | MODE_TLB)) | TLBSET_KERNEL << MODE_TLB_SHIFT;
+    if (!(f->key & MODE_USER) || !may_enter(f, TLBSET_USER)) return false;
+    u16 sel = f->c->sysenter_cs & 0xfffc;
+    add(f, IR_LDCPU, 4, IR_T0, IR_NONE)->imm = offsetof(struct cpu, sysenter_eip);
+    size_t gen = look_up_in(f, mode);
+    add(f, IR_LDCPU, 4, IR_T0, IR_NONE)->imm = offsetof(struct cpu, sysenter_esp);
+    add(f, IR_MOV, 4, R_RSP, IR_T0);
+    add(f, IR_LDCPU, 4, IR_T0, IR_NONE)->imm = offsetof(struct cpu, eflags);
+    add(f, IR_MASK, 4, IR_T0, IR_NONE)->imm = 0x7fffffff & ~(i64)(FL_VM | FL_IF | FL_RF);
+    add(f, IR_STCPU, 4, IR_NONE, IR_T0)->imm = offsetof(struct cpu, eflags);
+    set_segment(f, S_CS, sel, FLAT64 | SEG_CODE | SEG_DB);
+    set_segment(f, S_SS, sel + 8, FLAT64 | SEG_DB);
+    cross_to(f, mode, TLBSET_KERNEL, gen);
+    return true;
+}
+bool front_sysexit(struct front *f)
+{
+    u32 mode = (f->key & ~(u32)MODE_TLB) | MODE_USER | TLBSET_USER << MODE_TLB_SHIFT;
+    if (f->n == 8 || (f->key & MODE_USER) || !may_enter(f, TLBSET_KERNEL)) return false;
+    u16 sel = f->c->sysenter_cs & 0xfffc;
+    at_cpl0(f);
+    add(f, IR_OFF, 4, IR_NONE, IR_NONE)->imm = (i64)((u64)FL_AC << 32 | offsetof(struct cpu, eflags));
+    add(f, IR_MOV, 4, IR_T0, R_RDX);
+    size_t gen = look_up_in(f, mode);
+    add(f, IR_MOV, 4, R_RSP, R_RCX);
+    set_segment(f, S_CS, (sel + 16) | 3, FLAT64 | SEG_DPL | SEG_CODE | SEG_DB);
+    set_segment(f, S_SS, (sel + 24) | 3, FLAT64 | SEG_DPL | SEG_DB);
+    cross_to(f, mode, TLBSET_USER, gen);
+    return true;
+}
+
 // Neither mode nor translations change, and what else could makes exec.c leave the block.
 bool front_goes_on(const struct insn *i)
 {
@@ -206,6 +234,12 @@ bool front_goes_on(const struct insn *i)
     case OP_RDTSCP:
     case OP_RDMSR:
     case OP_CPUID:
+    case OP_MOV_SwEw:
+    case OP_POP_ES:
+    case OP_POP_SS:
+    case OP_POP_DS:
+    case OP_POP_FS:
+    case OP_POP_GS:
     case OP_MOV_RdCd:
     case OP_WRFSBASE_Ry:
     case OP_WRGSBASE_Ry: return true;

@@ -137,6 +137,7 @@ static bool a_may_be_m(unsigned op)
     case IR_PUTFL:
     case IR_BITS:
     case IR_KEEP:
+    case IR_SEGLOAD:
     case IR_STCPU: return false;
     default: return true;
     }
@@ -183,6 +184,7 @@ static bool writes_implied(unsigned op)
     case IR_CMPXCHG2:
     case IR_REPMOVS:
     case IR_REPSTOS:
+    case IR_SEGLOAD:
     case IR_SWCPU: return true;
     default: return false;
     }
@@ -191,7 +193,7 @@ static bool writes_implied(unsigned op)
 static bool only_t0(unsigned op)
 {
     return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU || op == IR_MASK ||
-           op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT;
+           op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT || op == IR_SEGLOAD;
 }
 
 static const char *use_m(const struct state *s, unsigned size, bool write)

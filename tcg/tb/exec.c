@@ -270,6 +270,7 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
     else
         s->fallback[e->slot[0].op]++;
     in_c(c, e, rip);
+    if (insn_rows[e->slot[0].op].attr & A_SYS) tcg_note_load(c, e->slot);
     if (!r->resume || c->gpr[R_RIP] != rip + e->slot[0].len || asks(c)) return false;
     return c->jump_context == context && e->k->epoch == epoch && !t->dead;
 }
@@ -476,6 +477,7 @@ static void tcg_run(struct cpu *c)
     c->host_exit = (u64)(uintptr_t)k->host.exit;
     c->host_load = (u64)(uintptr_t)k->host.load;
     c->host_flags = (u64)(uintptr_t)k->host.flags;
+    c->host_segload = (u64)(uintptr_t)k->host.segload;
     c->host_getfl = (u64)(uintptr_t)k->host.getfl;
     c->host_mxcsr = 0x1f80;
     e->link = NULL;

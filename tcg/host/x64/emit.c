@@ -938,6 +938,7 @@ static void emit_op(struct em *m)
     case IR_SETFL: put_alu(m, ALU_OR, 4, O_CPU(eflags), o_imm(o->imm)); break;
     case IR_CLRFL: put_alu(m, ALU_AND, 4, O_CPU(eflags), o_imm(~o->imm)); break;
     case IR_GETFL: emit_getfl(m); break;
+    case IR_SEGLOAD: emit_segload(m); break;
     case IR_PUTFL: emit_putfl(m); break;
     case IR_SAHF: emit_sahf(m); break;
     case IR_REPMOVS:

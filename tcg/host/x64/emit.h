@@ -162,6 +162,8 @@ unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned
 // ---- system state (sys.c)
 void emit_getfl(struct em *m);
 void emit_putfl(struct em *m);
+void emit_segload(struct em *m);
+void put_segload_thunk(struct em *m, const u8 *rx, struct host_entry *h);
 void emit_cpu(struct em *m); // CHECK LDCPU STCPU STIMM STADDR SWCPU, BITS MASK KEEP KEPT
 // ---- vec.c
 void emit_vec(struct em *m);

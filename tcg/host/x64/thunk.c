@@ -258,5 +258,6 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
             put_fill(&m, rx, stubs, h, set, k >> 1, k & 1);
         }
     put_flags_thunks(&m, rx, h);
+    put_segload_thunk(&m, rx, h);
     return here(&m);
 }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What the translator does in place of the reference in a kernel's ways in and out: loads of segment registers,
+// SYSENTER and SYSEXIT. The same code on both engines, in slices of odd lengths, while descriptors, the descriptor
+// table and MSRs change under it; everything the guest could see must agree.
+#include "interp/interp.h"
+#include "mem/base/buf.h"
+#include "tcg/tcg.h"
+#include "tests/insn/machine.h"
+
+enum { USER = 0x7100, ENTRY = 0x7200, TABLE2 = 0x6000 };
+
+static void put_code(struct machine *m)
+{
+    static const u8 kernel[] = {
+        0xb8, 0x50, 0,           0,    0,         0x8e, 0xe0, // mov eax, SPARE; mov fs, eax
+        0x64, 0x03, 0x35,        0,    0,         0,    0,    // add esi, fs:[0]
+        0xb8, 0x10, 0,           0,    0,         0x8e, 0xd8,
+        0x8e, 0xc0,                                           // mov eax, K_DS; mov ds, eax; mov es, eax
+        0x39, 0xf0, 0x1e,        0x0f, 0xa9,                  // cmp eax, esi; push ds; pop gs
+        0x0f, 0xa0, 0x0f,        0xa9, 0x0f,      0x92, 0xc3, // push fs; pop gs; setb bl
+        0x31, 0xc0, 0x8e,        0xe0, 0x50,      0x0f, 0xa9,
+        0x1e, 0x07,                                     // xor eax, eax; mov fs, eax; push eax; pop gs; push ds; pop es
+        0x66, 0xb8, 0x10,        0,    0x8e,      0xd8, // mov ax, K_DS; mov ds, eax
+        0x39, 0xf3, 0xba,        0,    USER >> 8, 0,    0,   // cmp ebx, esi; mov edx, USER
+        0xb9, 0,    STACK3 >> 8, 0,    0,         0x0f, 0x35 // mov ecx, STACK3; sysexit
+    };
+    static const u8 user[] = {0x83, 0xd5, 1, 0x54, 0x5f, 0x29, 0xee, 0x0f, 0x34}; // adc ebp, 1; push esp; pop edi;
+                                                                                  // sub esi, ebp; sysenter
+    static const u8 entry[] = {0x0f, 0x93, 0xc7, 0x9c, 0x5f,                      // setae bh; pushf; pop edi
+                               0xe9, 0xf6, 0xfd, 0xff, 0xff};                     // jmp 7000
+    memcpy(m->ram->host + 0x7000, kernel, sizeof kernel);
+    memcpy(m->ram->host + USER, user, sizeof user);
+    memcpy(m->ram->host + ENTRY, entry, sizeof entry);
+    for (u32 k = 0; k < 0x400; k += 4) poke(m, 0xb000 + k, 0x01234567 * (k + 1), 4);
+    set_desc(m, SPARE, descriptor(0xb000, 0xfff, 0x4093));
+    memcpy(m->ram->host + TABLE2, m->ram->host + GDT, 0x100);
+    poke(m, TABLE2 + SPARE, descriptor(0xb100, 0xfff, 0x4093), 8);
+    // a second set of flat segments, for another SYSENTER_CS
+    for (unsigned k = 0; k < 4; k++) poke(m, GDT + 0x60 + 8 * k, peek(m, GDT + K_CS + 8 * k, 8), 8);
+    m->c->sysenter_cs = K_CS;
+    m->c->sysenter_esp = 0x9000;
+    m->c->sysenter_eip = ENTRY;
+}
+
+// What happens between two slices.
+static void disturb(struct machine *m, unsigned turn)
+{
+    struct cpu *c = m->c;
+    switch (turn % 12) {
+    case 2: set_desc(m, SPARE, descriptor(0xb200, 0xfff, 0x4093)); break;
+    case 4: set_desc(m, SPARE, descriptor(0xb000, 0xff, 0x4092)); break; // not accessed, shorter
+    case 5: c->gdt_base = TABLE2; break;
+    case 6: c->gdt_base = GDT; break;
+    case 7: c->sysenter_cs = 0x60; break;
+    case 8: c->sysenter_cs = K_CS; break;
+    case 9: set_desc(m, K_DS, descriptor(0, 0xffffe, A_DATA0)); break; // not flat any more
+    case 10: set_desc(m, K_DS, descriptor(0, 0xfffff, A_DATA0)); break;
+    case 11: set_desc(m, SPARE, descriptor(0, 0xfffff, A_DATA0)); break;
+    default: break;
+    }
+}
+
+static void ways_in_and_out(void)
+{
+    struct tcg_config config = tcg_default_config;
+    struct cpu_engine tcg = tcg_engine;
+    config.size = TCG_SIZE_MIN;
+    config.cold = 1;
+    tcg.config = &config;
+    struct machine *m[2] = {machine_protected_engine("max", &interp_engine), machine_protected_engine("max", &tcg)};
+    for (unsigned k = 0; k < 2; k++) put_code(m[k]);
+    struct cpu *a = m[0]->c, *b = m[1]->c;
+    for (unsigned turn = 0; turn < 240; turn++) {
+        for (unsigned k = 0; k < 2; k++) {
+            disturb(m[k], turn);
+            CHECK_EQ(cpu_run(m[k]->c, 61 + 7 * (turn % 9)), CPU_STOP_BUDGET);
+        }
+        for (unsigned r = 0; r < 8; r++) CHECK_EQ(b->gpr[r], a->gpr[r]);
+        CHECK_EQ(b->gpr[R_RIP], a->gpr[R_RIP]);
+        CHECK_EQ(flags_get(b), flags_get(a));
+        CHECK_EQ(b->mode, a->mode);
+        CHECK_EQ(b->cpl, a->cpl);
+        CHECK_EQ(b->icount, a->icount);
+        for (unsigned s = S_ES; s <= S_GS; s++) {
+            const struct seg *x = &a->seg[s], *y = &b->seg[s];
+            CHECK_EQ(y->sel, x->sel);
+            CHECK_EQ(y->base, x->base);
+            CHECK_EQ(y->limit, x->limit);
+            CHECK_EQ(y->attr, x->attr);
+            CHECK_EQ(y->usable, x->usable);
+            CHECK_EQ(y->rend, x->rend);
+            CHECK_EQ(y->wend, x->wend);
+        }
+        if (check_ctx.bad) {
+            printf("# turn %u\n", turn);
+            break;
+        }
+    }
+    CHECK_EQ(memcmp(m[0]->ram->host, m[1]->ram->host, 0x10000), 0);
+    CHECK(a->gpr[R_RBP] > 100); // it went round
+    CHECK_EQ(m[0]->triple + m[1]->triple, 0);
+    // and most of it in place
+    struct buf info = {0};
+    b->engine->info(b, &info);
+    const char *calls = strstr(buf_text(&info), "inside blocks: ");
+    CHECK(calls && atoi(calls + 15) < 1500);
+    if (!calls || atoi(calls + 15) >= 1500) printf("%s\n", buf_text(&info));
+    buf_free(&info);
+    for (unsigned k = 0; k < 2; k++) machine_free(m[k]);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {TEST(ways_in_and_out)};
+    return check_main(argc, argv, tests, ARRAY_LEN(tests));
+}
