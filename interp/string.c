@@ -6,11 +6,13 @@
 #include "cpu/string.h"
 #include "interp/ops.h"
 
+// How far an REP gets before it makes room hangs on the number of its elements alone: not on which of them were moved
+// in bulk, which an engine's marks on pages of code decide too.
 enum {
-    REP_BULK = 4096, // bytes between two looks at what asks for attention; a bulk step is that at most
+    REP_BULK = 8192, // bytes between two looks at what asks for attention; a bulk step ends there at the latest
     REP_TURN =
         256 * 1024,  // … after which the machine looks at its clock: an REP of any length counts as one instruction
-    REP_ELEMENT = 16 // what an element by itself weighs among them
+    REP_ELEMENT = 16 // what an element weighs of those that are never moved in bulk, in bytes
 };
 
 INLINE i64 step_of(const struct cpu *c, unsigned n) { return c->eflags & FL_DF ? -(i64)n : (i64)n; }
@@ -21,16 +23,16 @@ INLINE void move_index(struct cpu *c, const struct insn *i, unsigned r, i64 d)
     reg_set(c, r, (c->gpr[r] + (u64)d) & mask_of(i), i->asz);
 }
 INLINE bool rep(const struct insn *i) { return i->pfx & (PFX_REP | PFX_REPNE); }
-// After `done` elements of an REP: true if the instruction has to make room for an event and come back. Stores into
-// code (ATTN_CODE) are none: what has been decoded or translated of it decides when they show, and no engine's cache
-// may decide how far an REP that overwrites itself gets.
+// After `done` elements of an REP, n bytes each: true if the instruction has to make room for an event and come back.
+// Stores into code (ATTN_CODE) are none: what has been decoded or translated of it decides when they show, and no
+// engine's cache may decide how far an REP that overwrites itself gets.
 INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n, u64 *work)
 {
     u64 before = *work;
-    *work += max_u64(done * n, REP_ELEMENT);
+    *work += done * n;
     bool trap = (c->attn & ATTN_TRAP) || (c->eflags & FL_TF);
     if (likely(!trap)) {
-        if (done == 1 && before / REP_BULK == *work / REP_BULK) return false;
+        if (before / REP_BULK == *work / REP_BULK) return false;
         if (*work >= REP_TURN) c->attn |= ATTN_EXIT;
         if (!(c->attn & cpu_attn_mask(c) & ~(u32)ATTN_CODE)) return false;
     }
@@ -40,14 +42,17 @@ INLINE bool rep_yield(struct cpu *c, const struct insn *i, u64 done, unsigned n,
     c->rep_pending = c->rep_middle = true;
     return true;
 }
-// Element by element where each step of an REP shall be seen.
-INLINE u64 chunk(const struct cpu *c, u64 count) { return c->eflags & FL_TF ? 1 : count; }
-INLINE struct str str_of(const struct cpu *c, const struct insn *i, unsigned n, u64 count)
+// Element by element where each step of an REP shall be seen, else up to the next look.
+INLINE u64 chunk(const struct cpu *c, u64 count, unsigned n, u64 work)
+{
+    return c->eflags & FL_TF ? 1 : min_u64(count, (REP_BULK - work % REP_BULK) / n);
+}
+INLINE struct str str_of(const struct cpu *c, const struct insn *i, unsigned n, u64 count, u64 work)
 {
     return (struct str){.size = n,
                         .down = c->eflags & FL_DF,
                         .mask = mask_of(i),
-                        .count = chunk(c, count),
+                        .count = chunk(c, count, n, work),
                         .seg = i->seg,
                         .si = index_of(c, i, R_RSI),
                         .di = index_of(c, i, R_RDI)};
@@ -69,7 +74,7 @@ INLINE void rep_movs(struct cpu *c, const struct insn *i, unsigned n)
 {
     u64 work = 0, count;
     while ((count = index_of(c, i, R_RCX))) {
-        struct str s = str_of(c, i, n, count);
+        struct str s = str_of(c, i, n, count, work);
         u64 done = string_movs(c, &s);
         if (done) {
             move_index(c, i, R_RSI, (i64)done * step_of(c, n));
@@ -91,7 +96,7 @@ INLINE void rep_stos(struct cpu *c, const struct insn *i, unsigned n)
 {
     u64 work = 0, count;
     while ((count = index_of(c, i, R_RCX))) {
-        struct str s = str_of(c, i, n, count);
+        struct str s = str_of(c, i, n, count, work);
         u64 done = string_stos(c, &s, rd(c, R_RAX, n));
         if (done) {
             move_index(c, i, R_RDI, (i64)done * step_of(c, n));
@@ -115,7 +120,7 @@ INLINE void rep_lods(struct cpu *c, const struct insn *i, unsigned n)
     while ((count = index_of(c, i, R_RCX))) {
         lods(c, i, n);
         count_down(c, i, 1);
-        if (count > 1 && rep_yield(c, i, 1, n, &work)) return;
+        if (count > 1 && rep_yield(c, i, 1, REP_ELEMENT, &work)) return;
     }
 }
 
@@ -135,7 +140,7 @@ INLINE void rep_scas(struct cpu *c, const struct insn *i, unsigned n)
     bool want = i->pfx & PFX_REPNE; // REPNE ends with the first that is equal
     u64 work = 0, count, acc = rd(c, R_RAX, n), v;
     while ((count = index_of(c, i, R_RCX))) {
-        struct str s = str_of(c, i, n, count);
+        struct str s = str_of(c, i, n, count, work);
         u64 done = string_scas(c, &s, acc, want, &v);
         if (!done) {
             v = mem_load(c, S_ES, s.di, n);
@@ -162,7 +167,7 @@ INLINE void rep_cmps(struct cpu *c, const struct insn *i, unsigned n)
     bool want = i->pfx & PFX_REPNE;
     u64 work = 0, count, a, b;
     while ((count = index_of(c, i, R_RCX))) {
-        struct str s = str_of(c, i, n, count);
+        struct str s = str_of(c, i, n, count, work);
         u64 done = string_cmps(c, &s, want, &a, &b);
         if (!done) {
             a = mem_load(c, i->seg, s.si, n);
@@ -203,7 +208,7 @@ INLINE void rep_ins(struct cpu *c, const struct insn *i, unsigned n)
     while ((count = index_of(c, i, R_RCX))) {
         ins(c, i, n);
         count_down(c, i, 1);
-        if (count > 1 && rep_yield(c, i, 1, n, &work)) return;
+        if (count > 1 && rep_yield(c, i, 1, REP_ELEMENT, &work)) return;
     }
 }
 INLINE void outs(struct cpu *c, const struct insn *i, unsigned n)
@@ -220,7 +225,7 @@ INLINE void rep_outs(struct cpu *c, const struct insn *i, unsigned n)
     while ((count = index_of(c, i, R_RCX))) {
         outs(c, i, n);
         count_down(c, i, 1);
-        if (count > 1 && rep_yield(c, i, 1, n, &work)) return;
+        if (count > 1 && rep_yield(c, i, 1, REP_ELEMENT, &work)) return;
     }
 }
 

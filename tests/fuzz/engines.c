@@ -294,8 +294,10 @@ static enum cpu_stop run(struct side *s, u64 upto, const u8 *in, bool slices)
 {
     enum cpu_stop why = CPU_STOP_BUDGET;
     u64 cut = slices && in[IN_SLICES] ? in[IN_SLICES] : upto;
-    while (s->c->icount < upto && (why == CPU_STOP_BUDGET || why == CPU_STOP_EXIT))
+    for (unsigned turns = 0; s->c->icount < upto && turns < 20; turns += why == CPU_STOP_EXIT) { // long REPs give up
         why = cpu_run(s->c, min_u64(cut, upto - s->c->icount));
+        if (why != CPU_STOP_BUDGET && why != CPU_STOP_EXIT) break;
+    }
     return why;
 }
 // Half of the instructions, an event from outside, the rest.

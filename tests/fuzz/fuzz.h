@@ -108,6 +108,7 @@ static size_t fuzz_mutate(u8 *b, size_t n, const struct fuzz_seed *s, unsigned n
 static int fuzz_main(int argc, char **argv, const char *name, const struct fuzz_seed *s, unsigned nseeds, unsigned runs)
 {
     static u8 b[1 << 20];
+    unsigned files = 0;
     for (int k = 1; k < argc; k++) {
         if (!strcmp(argv[k], "long")) {
             runs *= 100;
@@ -118,8 +119,9 @@ static int fuzz_main(int argc, char **argv, const char *name, const struct fuzz_
         size_t n = fread(b, 1, sizeof b, f);
         fclose(f);
         fuzz_one(b, n);
-        return 0;
+        files++;
     }
+    if (files) return 0;
     if (getenv("RUNS")) runs = (unsigned)atoi(getenv("RUNS"));
     for (unsigned k = 0; k < nseeds; k++) fuzz_one(s[k].data, s[k].len);
     for (unsigned k = 0; k < runs; k++) {
