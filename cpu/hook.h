@@ -78,7 +78,7 @@ u32 hook_key(const struct cpu_hooks *h, u64 lin, u64 pa);
 // Bits 12-31 of a block's key, MODE_* being the others: which page's marks it was built for.
 INLINE u32 cpu_break_key(const struct cpu *c, u64 lin, u64 pa)
 {
-    return likely(!c->hooks) ? 0 : hook_key(c->hooks, lin, pa);
+    return likely(!c->hooks || !c->hooks->page) ? 0 : hook_key(c->hooks, lin, pa);
 }
 bool hook_marked(const struct cpu_hooks *h, u64 lin, u64 pa);
 INLINE bool cpu_break(struct cpu *c, u64 lin)

@@ -436,11 +436,16 @@ static void apply(void)
     debug_arm();
 }
 
-// A thousand points in a row are worth one look: while the machine is stopped it is put off until that goes on.
+// A thousand points in a row are worth one look: it is put off until the machine goes on.
 static void install(void)
 {
     dbg.stale = true;
-    if (!vm.paused || dbg.stepping) apply();
+    if (dbg.stepping) apply();
+}
+
+void debug_ready(void)
+{
+    if (unlikely(dbg.stale)) apply();
 }
 
 void debug_record_branches(void)
@@ -666,7 +671,7 @@ void debug_stopped_by(enum stop_kind k)
 
 void debug_resuming(void)
 {
-    if (dbg.stale) apply();
+    debug_ready();
     for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
         struct cpu *c = vm.pc->m.cpu[i];
         u64 lin = debug_linear(c);

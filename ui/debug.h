@@ -116,6 +116,7 @@ bool debug_wait(u64 ns); // until it stops; false: the time was over
 void debug_cancel(void); // whoever waits has gone: the wait ends, the machine goes on
 
 // ---- for vm.c and main.c
+void debug_ready(void);                  // before machine_run(): the hooks shall know all points
 void debug_paused(void);                 // machine_run() or machine_step() said MACHINE_PAUSED
 void debug_stopped_by(enum stop_kind k); // the machine was running and was stopped
 void debug_resuming(void);

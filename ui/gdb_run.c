@@ -161,6 +161,7 @@ static void step(struct gdb *g, unsigned cpu, const enum gdb_action *act)
 {
     struct cpu *c = vm.pc->m.cpu[cpu];
     bool go_on = g->go_on; // a step is no resume
+    debug_ready();
     unsigned flags = (g->sstep & GDB_STEP_NOIRQ ? STEP_HOLD : 0) | (g->sstep & GDB_STEP_NOTIMER ? STEP_NO_TIMER : 0);
     if (c->halt != CPU_RUNNING) flags = 0; // nothing but an interrupt gets a halted processor on
     enum stop_kind why = STOP_STEP;

@@ -139,8 +139,10 @@ void vm_round(void)
     u64 wait = 0;
     if (vm.paused) {
         wait = LONG_SLEEP;
-    } else if (!stopped(machine_run(&vm.pc->m, SLICE))) {
-        wait = vm.paused ? 0 : min_u64(machine_idle_ns(&vm.pc->m), LONG_SLEEP);
+    } else {
+        debug_ready();
+        if (!stopped(machine_run(&vm.pc->m, SLICE)))
+            wait = vm.paused ? 0 : min_u64(machine_idle_ns(&vm.pc->m), LONG_SLEEP);
     }
     if (vm.quit) return;
     u64 now = loop_now_ns();
