@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The encoder: SDM vol. 2 chapter 2 (prefixes, REX, ModRM, SIB). Only the forms the back end uses.
+// The encoder: SDM vol. 2 chapter 2 (prefixes, REX, ModRM, SIB), only the forms the back end uses; IR operands as the
+// host sees them.
 #include "tcg/host/x64/emit.h"
 
 // Bytes are stored through a local pointer: through m->p each would wait for the store of the one before.
@@ -151,3 +152,31 @@ u32 put_jmp(struct em *m)
 }
 
 void patch_here(struct em *m, u32 at) { st32(m->start + at, here(m) - (at + 4)); }
+
+// ---- operands
+
+int host_of(unsigned g)
+{
+    static const i8 host[16] = {0, 1, 2, 3, H_GUEST_SP, 5, 6, 7, 8, 9, -1, -1, 12, -1, -1, -1};
+    return g < 16 ? host[g] : -1;
+}
+
+struct opnd o_guest(unsigned g)
+{
+    int h = host_of(g);
+    return h >= 0 ? o_reg((unsigned)h) : o_mem(H_CPU, (i32)(g * 8) - TCG_BIAS);
+}
+
+struct opnd o_of(struct em *m, unsigned operand)
+{
+    if (operand < 16) return o_guest(operand);
+    if (operand == IR_T0) return o_reg(H_T0);
+    if (operand == IR_M) {
+        struct opnd o = o_mem(H_PTR, 0);
+        o.index = m->m_index;
+        return o;
+    }
+    struct opnd o = o_reg(operand & 3); // AH CH DH BH
+    o.high = 1;
+    return o;
+}

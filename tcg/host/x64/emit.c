@@ -4,32 +4,6 @@
 #include "mem/base/err.h"
 #include "tcg/host/x64/emit.h"
 
-int host_of(unsigned g)
-{
-    static const i8 host[16] = {0, 1, 2, 3, H_GUEST_SP, 5, 6, 7, 8, 9, -1, -1, 12, -1, -1, -1};
-    return g < 16 ? host[g] : -1;
-}
-
-struct opnd o_guest(unsigned g)
-{
-    int h = host_of(g);
-    return h >= 0 ? o_reg((unsigned)h) : o_mem(H_CPU, (i32)(g * 8) - TCG_BIAS);
-}
-
-struct opnd o_of(struct em *m, unsigned operand)
-{
-    if (operand < 16) return o_guest(operand);
-    if (operand == IR_T0) return o_reg(H_T0);
-    if (operand == IR_M) {
-        struct opnd o = o_mem(H_PTR, 0);
-        o.index = m->m_index;
-        return o;
-    }
-    struct opnd o = o_reg(operand & 3); // AH CH DH BH
-    o.high = 1;
-    return o;
-}
-
 static bool is_high(unsigned operand) { return operand >= 16 && operand < 20; }
 static bool is_guest(unsigned operand) { return operand < 20; }
 
@@ -966,16 +940,6 @@ static void emit_op(struct em *m)
     }
 }
 
-// jit count: R11 and the flags are nobody's at a block's entry.
-static void emit_count(struct em *m)
-{
-    struct opnd n = o_mem(H_TMP, 0);
-    put8(m, 0x49);
-    put8(m, 0xb8 | (H_TMP & 7));
-    put64(m, (u64)(uintptr_t)m->out->count);
-    put_rmi(m, 0, 0x83, 8, ALU_ADD, &n, 1, 1);
-}
-
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
 {
     struct em m;
@@ -999,7 +963,6 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     vec_scan(&m);
     fl_analyse(&m);
     emit_prologue(&m);
-    if (out->count) emit_count(&m);
     m.first_rec = out->nrec;
     for (m.i = 0; m.i < e->ir.n; m.i++) {
         m.op = &e->ir.op[m.i];

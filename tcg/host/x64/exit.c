@@ -158,6 +158,16 @@ void host_patch_guard(u8 *rw_base, u32 at, u32 gen, u64 base)
     st32(p + 4, gen);
 }
 
+// jit count: R11 and the flags are nobody's at a block's entry.
+static void emit_count(struct em *m)
+{
+    struct opnd n = o_mem(H_TMP, 0);
+    put8(m, 0x49);
+    put8(m, 0xb8 | (H_TMP & 7));
+    put64(m, (u64)(uintptr_t)m->out->count);
+    put_rmi(m, 0, 0x83, 8, ALU_ADD, &n, 1, 1);
+}
+
 void emit_prologue(struct em *m)
 {
     struct opnd left = O_CPU(left);
@@ -182,6 +192,7 @@ void emit_prologue(struct em *m)
         m->stubs[m->nstub++] = (struct stub){.at = put_jcc(m, C_A)};
     }
     m->out->inside = (u8)here(m);
+    if (m->out->count) emit_count(m);
 }
 
 // ---- edges: jumps to other blocks (tcg.h). What host_link() fills in stands at tb_rec.patch:
