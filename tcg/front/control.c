@@ -52,10 +52,14 @@ bool front_jmp_e(struct front *f)
     go(f);
     return true;
 }
+// What it has pushed when its target turns out to be outside the code segment cannot be taken back: where that may be,
+// the interpreter's function looks first. (By the limit as the block is made; another segment of the same mode over the
+// same code sees the word below its stack pointer change.)
 bool front_call(struct front *f)
 {
     i64 target;
     if (!target_of(f, &target)) return false;
+    if (!f->code64 && f->c->seg[S_CS].limit < (f->n == 2 ? 0xffff : 0xffffffff)) return false;
     mem_push(f, f->n, 0);
     push_next(f);
     jump(f, f->n, target);

@@ -19,6 +19,9 @@
 #include "mem/bus.h"
 #include "mem/phys.h"
 #include "tests/insn/native.h"
+#ifdef TRANSLATED // tests/insn/tcg_ldt.c
+#include "tests/insn/translated.h"
+#endif
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <asm/ldt.h>
@@ -271,6 +274,10 @@ static void machine_open(void)
     m.model = cpuid_model_parse("max", &e);
     m.c = cpu_new(&m.bus, 0, m.model, &interp_engine, &pins);
     struct cpu *c = m.c;
+#ifdef TRANSLATED
+    c->engine->destroy(c);
+    translated_open(c, !getenv("NO_OPT"));
+#endif
     memcpy(m.ram->host, (void *)(uintptr_t)ARENA, DATA - ARENA);
     u8 *gdt = m.ram->host + (SYS_GDT - ARENA);
     // Linux's GDT as far as user mode can tell (arch/x86: user code 32, data, code 64, CPU number; kernel's DPL 0).
@@ -336,10 +343,20 @@ static void run_ours(struct outcome *o, u16 cs, u32 after)
     jmp_buf jb;
     c->fault = &jb;
     if (!setjmp(jb)) {
+#ifdef TRANSLATED
+        c->engine->invalidate(c, ARENA, RAM_SIZE);
+        c->icount = 0, c->icount_limit = 1;
+        cpu_set_jump_context(c);
+        while (!c->icount) { // long REPs make room for events
+            c->attn = 0;
+            c->engine->run(c);
+        }
+#else
         do {
             c->rep_pending = false;
             c->engine->step(c);
         } while (c->rep_pending);
+#endif
     }
     c->fault = NULL;
     for (int r = 0; r < 8; r++) o->gpr[r] = (u32)c->gpr[r];

@@ -381,7 +381,7 @@ static void top_page(void)
         u64 none = tlb_none(k);
         CHECK((none >> 12 & (TLB_SIZE - 1)) != k); // no address of slot k
         CHECK((none >> 12 & (TLB_SIZE - 1)) != ((k + 1) & (TLB_SIZE - 1)));
-        CHECK(none & 0xfff);                       // no page
+        CHECK(none & 0xfff); // no page
     }
     machine_free(m);
 }
