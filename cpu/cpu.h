@@ -205,9 +205,10 @@ struct jump_entry {
     u64 code; // host address
     u64 base; // cpu.code_base there
 };
-#define JUMP_BITS 15
-#define JUMP_SIZE (1u << JUMP_BITS)
-INLINE u32 jump_hash(u64 at) { return (u32)(at ^ at >> 12) & (JUMP_SIZE - 1); }
+#define JUMP_BITS   15
+#define JUMP_SIZE   (1u << JUMP_BITS)
+#define JUMP_FACTOR 0x9e3779b1u // golden section: the product's high bits spread whatever the distance
+INLINE u32 jump_hash(u64 at) { return (u32)at * JUMP_FACTOR >> (32 - JUMP_BITS); }
 
 // What cpu->attn holds: something to look at before the next instruction. 0: run on.
 enum {

@@ -65,7 +65,11 @@ INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 -
 INLINE void tcg_flags_normal(struct cpu *c)
 {
     u32 op = c->cc_op & 0xff, over = c->cc_op & CC_OVER;
-    if (likely(op < CC_COUNT)) return;
+    if (op < CC_COUNT) { // what translated code has stored is not cut
+        c->cc_dst = tcg_cut(c->cc_dst, op);
+        c->cc_src = tcg_cut(c->cc_src, op);
+        return;
+    }
     if (op >= CC_AH) {
         c->cc_op = CC_EFLAGS | over;
         c->eflags = (c->eflags & ~(u32)FL_ARITH) | (u32)(c->cc_dst >> 8 & FL_ARITH & 0xff);

@@ -428,11 +428,11 @@ void emit_lookup(struct em *m)
     }
     struct opnd a = o_of(m, o->a), t = o_reg(H_TMP);
     if (o->a != IR_T0 || o->size == 4) put_rm(m, 0, 0x8b, o->size, H_T0, &a);
-    put_rr(m, 0x8b, 8, H_TMP, H_T0);
-    put_rmi(m, 0, 0xc1, 8, 5, &t, 12, 1);
-    put_rr(m, 0x33, 4, H_TMP, H_T0);
-    put_alu(m, ALU_AND, 4, t, o_imm(JUMP_SIZE - 1));
-    put_rmi(m, 0, 0xc1, 4, 4, &t, 5, 1);
+    struct opnd target = o_reg(H_T0);
+    _Static_assert(sizeof(struct jump_entry) == 1 << 5 && JUMP_BITS + 5 < 32, "the offset in one shift");
+    put_rmi(m, 0, 0x69, 4, H_TMP, &target, (i32)JUMP_FACTOR, 4); // jump_hash() * 32
+    put_rmi(m, 0, 0xc1, 4, 5, &t, 32 - JUMP_BITS - 5, 1);
+    put_alu(m, ALU_AND, 4, t, o_imm((i64)(JUMP_SIZE - 1) << 5));
     put_lea(m, 8, H_TMP, H_CPU, H_TMP, 0, (i32)offsetof(struct cpu, jump) - TCG_BIAS);
     struct opnd at = o_mem(H_TMP, offsetof(struct jump_entry, at));
     struct opnd ctx = o_mem(H_TMP, offsetof(struct jump_entry, context));

@@ -162,25 +162,19 @@ static struct opnd part(const struct em *m, unsigned where, bool dst)
     return o_guest(where);
 }
 
-// reg = part, zero-extended from the record's size; flags stay.
-static void load_part(struct em *m, unsigned reg, unsigned where, unsigned op)
-{
-    put_load(m, 1u << (op & 3), reg, o_guest(where));
-}
-
 void fl_store_dst(struct em *m, unsigned reg) { put_store(m, 8, O_CPU(cc_dst), reg); }
 void fl_store_src(struct em *m, unsigned reg) { put_store(m, 8, O_CPU(cc_src), reg); }
 
-static void store_part(struct em *m, unsigned where, unsigned op, bool dst)
+// All of the register: who reads the record looks at its size (tcg_flags_normal).
+static void store_part(struct em *m, unsigned where, bool dst)
 {
     struct opnd to = dst ? O_CPU(cc_dst) : O_CPU(cc_src);
     int h = host_of(where);
-    if (h >= 0 && (op & 3) == 3) {
-        put_store(m, 8, to, (unsigned)h);
-        return;
+    if (h < 0) {
+        h = H_TMP;
+        put_load(m, 8, H_TMP, o_guest(where));
     }
-    load_part(m, H_TMP, where, op);
-    put_store(m, 8, to, H_TMP);
+    put_store(m, 8, to, (unsigned)h);
 }
 
 static void store_imm(struct em *m, const struct flags_state *f)
@@ -203,11 +197,11 @@ bool fl_spilled(const struct flags_state *f)
 void fl_spill(struct em *m, const struct flags_state *f)
 {
     if (!f->known) return;
-    if (f->dst != CC_IN_MEMORY) store_part(m, f->dst, f->op, true);
+    if (f->dst != CC_IN_MEMORY) store_part(m, f->dst, true);
     if (f->src == CC_SRC_IMM)
         store_imm(m, f);
     else if (f->src != CC_IN_MEMORY)
-        store_part(m, f->src, f->op, false);
+        store_part(m, f->src, false);
     if (!f->op_stored) {
         struct opnd to = O_CPU(cc_op);
         put_rmi(m, 0, 0xc7, 4, 0, &to, f->op, 4);
@@ -223,11 +217,11 @@ void fl_spare(struct em *m, unsigned g)
     if (!m->rec_after[m->i] || (writes == IR_FL_ALL && m->op->op != IR_CALL)) return;
     if (writes == IR_FL_NOCF) return; // CF was saved before
     if (f->dst == g) {
-        store_part(m, g, f->op, true);
+        store_part(m, g, true);
         f->dst = CC_IN_MEMORY;
     }
     if (f->src == g) {
-        store_part(m, g, f->op, false);
+        store_part(m, g, false);
         f->src = CC_IN_MEMORY;
     }
 }
