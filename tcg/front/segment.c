@@ -87,7 +87,7 @@ void tcg_note_load(struct cpu *c, const struct insn *i)
     if (g->sel & 4) return;
     if (!sel_null(g->sel)) {
         // The descriptor has just been read, so this raises nothing; SEGLOAD finds it by the first-level TLB.
-        if (c->tlb != &c->tlbs[TLBSET_KERNEL] || c->hooks || !seg_desc_addr(c, g->sel, 8, &lin)) return;
+        if (c->tlb != &c->tlbs[TLBSET_KERNEL] || !seg_desc_addr(c, g->sel, 8, &lin)) return;
         u64 pa;
         const void *host = (lin & 0xfff) <= PAGE_SIZE - 8 ? tlb_fill(c, lin, ACC_READ, false, &pa) : NULL;
         if (!host) return;
