@@ -36,7 +36,6 @@ static bool outside(const struct cpu *c, const struct insn *i)
 {
     u32 attr = insn_rows[i->op].attr;
     if (attr & A_IO) return true;
-    if (attr & A_FPU) return !(c->mode & MODE_X87); // FERR#
     switch (i->op) {
     case OP_NONE:
     case OP_INT3:
@@ -172,6 +171,12 @@ static bool attend(struct cpu *c, struct check *k, const struct insn *i, u32 att
     return false;
 }
 
+// x87 errors may reach the FERR# pin, and what lies behind it.
+static bool has_ferr(const struct cpu *c, const struct insn *i)
+{
+    return (insn_rows[i->op].attr & A_FPU) && !((c->cr0 & CR0_NE) && (c->mode & MODE_X87));
+}
+
 // Executes t from its instruction `i` on; false: the window ends, for k->why.
 static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsigned i)
 {
@@ -181,6 +186,7 @@ static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsign
     for (; i < t->n; i++, stop >>= 1) {
         k->i = i;
         if (unlikely(stop & 1)) return k->why = k->n == k->most ? END_EXACT : END_OUTSIDE, false;
+        if (unlikely(t->outside & CHECK_WIDE) && has_ferr(c, &t->insn[i])) return k->why = END_X87, false;
         u64 next = rip + t->insn[i].len;
         u32 attn = c->attn;
         slot[0] = t->insn[i];
@@ -208,9 +214,7 @@ void check_note(const struct cpu *c, struct tb *t)
 // The block at RIP as the dispatcher would find it; NULL: there is none that may be executed.
 static const struct tb *block_at(struct cpu *c, struct check *k)
 {
-    u64 rip = c->gpr[R_RIP];
-    if (unlikely(rip >> 32 && !cpu_code64(c))) return NULL;
-    u64 lin = tb_linear(c, rip), pa = tlb_fetch(c, lin, NULL);
+    u64 rip = c->gpr[R_RIP], lin = tb_linear(c, rip), pa = tlb_fetch(c, lin, NULL);
     u32 marks = k->hooks ? hook_key(k->hooks, lin, pa) : 0;
     if (unlikely(marks) && hook_marked(k->hooks, lin, pa)) return NULL;
     const struct tb *t = tb_find(k->g, pa, c->mode | marks);
@@ -225,6 +229,7 @@ static void run_reference(struct cpu *c, struct check *k, const struct tb *t, un
     for (;; first = 0, t = NULL) {
         k->i = first;
         k->t = t;
+        if (unlikely(c->gpr[R_RIP] >> 32 && !cpu_code64(c))) c->gpr[R_RIP] = (u32)c->gpr[R_RIP]; // as the dispatcher
         k->rip = c->gpr[R_RIP];
         if (!t) k->t = t = block_at(c, k);
         k->why = t ? END_FULL : END_OUTSIDE;
@@ -272,10 +277,11 @@ static void reference(struct cpu *c, struct check *k, const struct tb *t, unsign
     if (stopped == 1) k->why = END_FAULT;
     // A store to code has been made when it is found out.
     if (stopped && k->t) k->half |= k->why == END_CODE || half_done(&k->t->insn[k->i], stopped == 2 && k->store);
-    k->rest = !k->t || k->why == END_FULL || k->why == END_EXACT || k->why == END_STEPS ? 0 : k->t->n - k->i;
+    bool leaves = k->why >= END_DEVICE && k->why <= END_ATTENTION; // translated code does, there
+    k->rest = k->t && leaves ? k->t->n - k->i : 0;
     k->exc = stopped == 1 ? c->exc : -1;
     k->cr2 = c->cr2;
-    if (stopped || k->why == END_OUTSIDE || k->why == END_EXACT) {
+    if (stopped || k->why == END_OUTSIDE || k->why == END_EXACT || k->why == END_X87) {
         for (unsigned i = k->first; k->t && i < k->i; i++) k->rip += k->t->insn[i].len;
         c->gpr[R_RIP] = k->rip;
     }
@@ -343,7 +349,8 @@ static bool same_bytes(const struct check_state *a, const struct check_state *b,
 static const char *compare_state(const struct check_state *a, const struct check_state *b)
 {
     const struct cpu *x = CPU(a), *y = CPU(b);
-    if (x->gpr[R_RIP] != y->gpr[R_RIP]) return "RIP";
+    // Code that runs over the end of 4 GB may go on at 0 already.
+    if (x->gpr[R_RIP] != y->gpr[R_RIP] && (cpu_code64(x) || (u32)x->gpr[R_RIP] != (u32)y->gpr[R_RIP])) return "RIP";
     if (!same_bytes(a, b, 0, 16 * sizeof x->gpr[0])) return "a register";
     if (a->flags != b->flags) return "flags";
     if (x->mode != y->mode || x->cpl != y->cpl) return "the processor's mode";
@@ -476,8 +483,8 @@ bool check_look(struct cpu *c, struct check *k)
 void check_info(const struct check *k, struct buf *out)
 {
     static const char *const name[END_COUNT] = {
-        "its length", "the slice's end", "devices", "stores to code", "instructions with effects outside",
-        "faults",     "attention",       "steps"};
+        "its length", "the slice's end", "devices",    "stores to code", "instructions with effects outside",
+        "faults",     "attention",       "x87 errors", "steps"};
     const struct check_stats *s = &k->st;
     buf_printf(out, "checked            %llu windows, %llu instructions; ended by", (unsigned long long)s->windows,
                (unsigned long long)s->insns);

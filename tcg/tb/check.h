@@ -18,6 +18,7 @@ enum check_end {                  // of a window
     END_OUTSIDE,
     END_FAULT,
     END_ATTENTION,
+    END_X87,   // an x87 instruction that may raise what does not fault
     END_STEPS, // a string instruction that somebody has interrupted
     END_COUNT
 };

@@ -121,6 +121,7 @@ static const char *reason(const struct check *k)
                                                 "the next instruction has effects outside of registers and memory",
                                                 "a fault",
                                                 "something asks for attention",
+                                                "an x87 instruction whose errors may go outside",
                                                 "the next instruction goes in steps"};
     return text[k->why];
 }

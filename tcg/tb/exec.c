@@ -484,6 +484,10 @@ static void tcg_run(struct cpu *c)
     if (unlikely((c->bus->generation & 0x7fffffff) > 0x7ff00000)) tb_new_age(k);
     if (e->check) check_enter(e->check);
     for (;;) {
+        if (unlikely(c->gpr[R_RIP] >> 32 && !cpu_code64(c))) { // code that ran over the end of 4 GB goes on at 0
+            c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
+            e->link = NULL;
+        }
         if (unlikely(e->check != NULL)) {
             if (!into_window(c, e)) return;
         } else if (asks(c)) {
@@ -492,10 +496,6 @@ static void tcg_run(struct cpu *c)
         i64 left = (i64)(c->icount_limit - c->icount);
         if (unlikely(left <= 0)) return;
         u32 epoch = k->epoch;
-        if (unlikely(c->gpr[R_RIP] >> 32 && !cpu_code64(c))) { // code that ran over the end of 4 GB goes on at 0
-            c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
-            e->link = NULL;
-        }
         const u8 *known = quick(c, e);
         if (known) {
             enter(c, e, NULL, known);
