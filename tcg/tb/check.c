@@ -32,7 +32,7 @@ struct check *check_new(struct tcg *g)
 
 // Whether the reference must stop before the operation. All else lives in the processor's registers and in memory. What
 // translated code does in place must not be here.
-static bool outside(const struct cpu *c, const struct insn *i)
+static bool outside(struct cpu *c, const struct insn *i)
 {
     u32 attr = insn_rows[i->op].attr;
     if (attr & A_IO) return true;
@@ -57,7 +57,6 @@ static bool outside(const struct cpu *c, const struct insn *i)
     case OP_LSS_GvMp:
     case OP_LFS_GvMp:
     case OP_LGS_GvMp:
-    case OP_PAUSE:
     case OP_POPF:
     case OP_IRET:
     case OP_CLI:
@@ -75,7 +74,8 @@ static bool outside(const struct cpu *c, const struct insn *i)
     case OP_CPUID:
     case OP_WRFSBASE_Ry:
     case OP_WRGSBASE_Ry: return false;
-    case OP_MOV_RdCd: return i->reg == 8; // the local APIC's
+    case OP_MOV_RdCd: return i->reg == 8;             // the local APIC's
+    case OP_PAUSE: return tcg_check(c)->g->users > 1; // the others' turn
     default: return attr & A_SYS;
     }
 }
@@ -158,12 +158,10 @@ static void give(struct cpu *c, const struct check_state *s)
 static bool asks(const struct cpu *c) { return c->attn & cpu_attn_mask(c) & ~(u32)(ATTN_EXIT | ATTN_SHADOW); }
 
 // After an instruction that left something in attn; false: the window ends.
-static bool attend(struct cpu *c, struct check *k, const struct insn *i, u32 attn)
+static bool attend(struct cpu *c, struct check *k)
 {
     if (c->rep_pending) return k->why = END_STEPS, k->half = true, false;
-    // A shadow with nothing pending cannot be seen; a CPU that spins gives up its turn when the window is over.
-    c->attn &= ~(u32)ATTN_SHADOW;
-    if (i->op == OP_PAUSE) c->attn = (c->attn & ~(u32)ATTN_EXIT) | (attn & ATTN_EXIT);
+    c->attn &= ~(u32)ATTN_SHADOW; // with nothing pending it cannot be seen
     if (!asks(c)) return true;
     k->why = END_ATTENTION;
     k->n++;
@@ -188,13 +186,12 @@ static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsign
         if (unlikely(stop & 1)) return k->why = k->n == k->most ? END_EXACT : END_OUTSIDE, false;
         if (unlikely(t->outside & CHECK_WIDE) && has_ferr(c, &t->insn[i])) return k->why = END_X87, false;
         u64 next = rip + t->insn[i].len;
-        u32 attn = c->attn;
         slot[0] = t->insn[i];
         c->gpr[R_RIP] = next;
         c->cur = slot;
         t->insn[i].exec(c, slot);
         if (unlikely(t->outside & CHECK_WIDE)) cpu_fcw_mode(c);
-        if (unlikely(c->attn) && !attend(c, k, &t->insn[i], attn)) return false;
+        if (unlikely(c->attn) && !attend(c, k)) return false;
         k->n++;
         if (c->gpr[R_RIP] != next) break;
         rip = next;
@@ -203,7 +200,7 @@ static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsign
     return true;
 }
 
-void check_note(const struct cpu *c, struct tb *t)
+void check_note(struct cpu *c, struct tb *t)
 {
     for (unsigned i = 0; i < t->n; i++) {
         if (outside(c, &t->insn[i])) t->outside |= (u64)1 << i;

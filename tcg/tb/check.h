@@ -88,7 +88,7 @@ INLINE void check_enter(struct check *k) { k->faulted = check_is_open(k); }
 void check_code_store(struct cpu *c, u64 pa, u64 len);
 void check_info(const struct check *k, struct buf *out);
 // Of a new block: where the reference stops.
-void check_note(const struct cpu *c, struct tb *t);
+void check_note(struct cpu *c, struct tb *t);
 // differ.c: all that is known about a difference. first: the window as it was found; k: run again for the block to
 // blame, if it could be found.
 void check_tell(struct cpu *c, struct check *k, const struct check *first, bool found, const char *memory);
