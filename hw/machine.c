@@ -64,12 +64,12 @@ static void rearmed(void *owner)
     c->attn |= ATTN_CODE; // the block that runs began under the old limit
 }
 
-static void remapped(void *owner)
+static void remapped(void *owner, bool code)
 {
     struct machine *m = owner;
     for (unsigned i = 0; i < m->ncpus; i++) {
         tlb_flush(m->cpu[i], true);
-        m->cpu[i]->engine->flush(m->cpu[i]);
+        if (code) m->cpu[i]->engine->flush(m->cpu[i]);
     }
 }
 
@@ -158,7 +158,7 @@ void machine_reset(struct machine *m)
     m->resets++;
     m->round.left = 0;
     parts_reset(&m->bus.parts);
-    remapped(m);
+    remapped(m, true);
 }
 
 void machine_start(struct machine *m)
@@ -371,5 +371,5 @@ void machine_state(struct machine *m, struct state *s)
     // Retired instructions were loaded with the CPUs: time is what it was.
     if (m->time.icount_shift >= 0) m->warp = t - (machine_icount(m) << m->time.icount_shift);
     m->bus.clock.source = now;
-    remapped(m);
+    remapped(m, true);
 }

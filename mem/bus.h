@@ -45,7 +45,9 @@ struct region {
 // What the layers above lend to the bus.
 struct bus_hooks {
     void *owner;
-    void (*remapped)(void *owner);        // the memory map changed: forget every cached translation
+    // The memory map changed: forget every cached translation of addresses; code: and of code, for some of it has
+    // moved.
+    void (*remapped)(void *owner, bool code);
     void (*protect)(void *owner, u64 pa); // writes to this page (~0: any page) must take the slow path from now on
     void (*code_written)(void *owner, u64 pa, u64 len); // bytes that carry code marks were changed
     // NULL while nobody watches: a DMA transfer of these bytes, reads behind it, writes before.

@@ -66,6 +66,7 @@ void phys_free(struct bus *b)
     free(p->rams);
     free(p->regions);
     free(p->map);
+    free(p->pieces);
     *p = (struct phys){0};
 }
 
@@ -83,6 +84,34 @@ static struct region *top_region(struct phys *p, u64 pa, int rw)
         if (r->enabled && (r->rw & rw) && pa - r->base < r->size && (!best || r->prio >= best->prio)) best = r;
     }
     return best;
+}
+
+static void note_pieces(struct phys *p)
+{
+    p->pieces = xrealloc(p->pieces, (p->nmap + 1) * sizeof *p->pieces);
+    p->npieces = 0;
+    for (u32 i = 0; i < p->nmap; i++) {
+        const struct range *g = &p->map[i];
+        if (!g->rd || g->rd->kind != REGION_RAM) continue;
+        p->pieces[p->npieces++] =
+            (struct piece){g->first, g->last, g->rd->ram, g->rd->ram_off + (g->first - g->rd->base)};
+    }
+}
+
+// Whether a page with code is not any more where it was. A BAR that moves does not concern those who keep code.
+static bool code_moved(struct bus *b)
+{
+    for (u32 i = 0; i < b->phys.npieces; i++) {
+        const struct piece *was = &b->phys.pieces[i];
+        u64 pages = (((was->ram_off & 0xfff) + (was->last - was->first)) >> PAGE_BITS) + 1;
+        const u8 *flags = was->ram->flags + (was->ram_off >> PAGE_BITS);
+        for (u64 n = 0; n < pages; n++) {
+            if (!(flags[n] & RAM_CODE)) continue;
+            struct phys_page g = phys_page(b, was->first + (n << PAGE_BITS), false);
+            if (g.ram != was->ram || g.ram_off != (was->ram_off & PAGE_MASK) + (n << PAGE_BITS)) return true;
+        }
+    }
+    return false;
 }
 
 // Cuts the address space at every region's ends; each piece belongs to its topmost reader and writer. A few dozen
@@ -116,7 +145,9 @@ void phys_rebuild(struct bus *b)
     free(cut);
     p->hit = 0;
     p->stale = false;
-    if (b->hooks.remapped) b->hooks.remapped(b->hooks.owner);
+    bool code = code_moved(b);
+    note_pieces(p);
+    if (b->hooks.remapped) b->hooks.remapped(b->hooks.owner, code);
 }
 
 const struct range *phys_find(struct bus *b, u64 pa)

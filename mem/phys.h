@@ -30,6 +30,12 @@ struct range {
     u64 first, last; // inclusive
     struct region *rd, *wr;
 };
+// What was readable memory when the map was made: [first, last] from offset ram_off of ram on.
+struct piece {
+    u64 first, last;
+    struct ram *ram;
+    u64 ram_off;
+};
 struct phys {
     struct ram **rams;
     u32 nrams;
@@ -37,6 +43,8 @@ struct phys {
     u32 nregions;
     struct range *map;
     u32 nmap;
+    struct piece *pieces;
+    u32 npieces;
     u32 hold; // bus_map_begin depth
     bool stale;
     u32 hit; // last range found

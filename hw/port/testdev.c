@@ -44,7 +44,7 @@ static u64 none_read(void *self, u64 off, unsigned size) { return ~(u64)0; }
 static void flush_write(void *self, u64 off, u64 val, unsigned size)
 {
     struct bus *b = ((struct testdev *)self)->bus;
-    if (b->hooks.remapped) b->hooks.remapped(b->hooks.owner);
+    if (b->hooks.remapped) b->hooks.remapped(b->hooks.owner, true);
 }
 
 static void line_write(void *self, u64 off, u64 val, unsigned size)
