@@ -10,9 +10,11 @@
 #include "mem/base/err.h"
 #include "mem/state.h"
 
-#define SLICE_ONE  40000u   // instructions a turn, one CPU: well under a millisecond
+#define SLICE_ONE  40000u   // instructions a turn, one CPU
 #define STEP_NS    10       // what a debugger's single step takes, in host mode
 #define SLICE_MANY 8000u    // … several: spinlocks wait for the other CPU's turn
+#define SLICE_NS   200000   // … and, in host mode, about as long at the most
+#define SLICE_MIN  64u      // … but never fewer instructions
 #define LATE_NS    10000000 // a batch of events that takes the host longer is not caught up
 
 static u64 host_now(struct machine *m) { return m->time.host_ns ? m->time.host_ns(m->time.owner) : 0; }
@@ -32,6 +34,24 @@ static u64 now(void *owner)
     return m->running ? host_now(m) - m->host_base : m->stopped_at;
 }
 
+// Host mode: how long instructions took since the last look, held against one look that the host was away for.
+static void measure_pace(struct machine *m, u64 at)
+{
+    u64 n = machine_icount(m), done = n - m->pace_icount, took = at - m->pace_at;
+    if (m->pace_at && done >= SLICE_MIN) {
+        u64 sample = min_u64(took * 1024 / done, 4 * m->pace + 1024);
+        m->pace = max_u64((7 * m->pace + sample) / 8, 64);
+    }
+    m->pace_at = at;
+    m->pace_icount = n;
+}
+
+// … and how many instructions these ns are, by that.
+static u64 instructions_in(const struct machine *m, u64 ns)
+{
+    return min_u64(ns, SLICE_NS) * 1024 / m->pace + SLICE_MIN;
+}
+
 // What is due. In host mode time stands meanwhile, and falls behind the host's by what events took, if that was long:
 // timers that a guest lets fire faster than the host can are never caught up, and nothing else would have its turn.
 static void run_events(struct machine *m)
@@ -41,6 +61,7 @@ static void run_events(struct machine *m)
         return;
     }
     u64 from = host_now(m);
+    measure_pace(m, from);
     m->events_at = from - m->host_base;
     if (clock_next(&m->bus.clock) > max_u64(m->events_at, m->bus.clock.now)) return;
     m->in_events = true;
@@ -50,14 +71,16 @@ static void run_events(struct machine *m)
     if (took > LATE_NS) m->host_base += took;
 }
 
-// With icount the running CPU must stop exactly at the earliest event.
+// There is an earlier event than when the running CPU's turn began. With icount it must stop exactly there; else about
+// there: a guest that waits for a disk in a loop shall not wait for the end of its turn.
 static void rearmed(void *owner)
 {
     struct machine *m = owner;
-    if (m->time.icount_shift < 0 || !m->ncpus) return;
+    bool host = m->time.icount_shift < 0;
+    if (!m->ncpus || (host && (!m->running || m->in_events))) return;
     struct cpu *c = m->cpu[m->bus.cur_cpu];
-    u64 due = clock_next(&m->bus.clock), t = now(m);
-    u64 left = due <= t ? 0 : ((due - t) >> m->time.icount_shift) + 1;
+    u64 due = clock_next(&m->bus.clock), t = now(m), left = 0;
+    if (due > t) left = host ? instructions_in(m, due - t) : ((due - t) >> m->time.icount_shift) + 1;
     u64 limit = cpu_icount(c) + left;
     if (limit >= c->icount_limit) return;
     c->icount_limit = limit;
@@ -116,6 +139,7 @@ void machine_init(struct machine *m, const struct machine_time *t)
     memset(m, 0, sizeof *m);
     bus_init(&m->bus);
     m->time = *t;
+    m->pace = 5 * 1024;
     m->bus.clock.source = now;
     m->bus.clock.rearmed = rearmed;
     m->bus.clock.owner = m;
@@ -203,12 +227,14 @@ static bool serve_requests(struct machine *m, enum machine_stop *why)
     return false;
 }
 
-// Instructions until the next event (icount), or a plain slice.
+// Instructions until the next event (host mode: about), or a plain slice.
 static u64 budget(struct machine *m)
 {
     u64 slice = m->ncpus > 1 ? SLICE_MANY : SLICE_ONE;
-    if (m->time.icount_shift < 0) return slice;
-    u64 due = clock_next(&m->bus.clock), t = now(m);
+    u64 due = clock_next(&m->bus.clock);
+    if (m->time.icount_shift < 0)
+        return min_u64(slice, instructions_in(m, due > m->events_at ? due - m->events_at : 0));
+    u64 t = now(m);
     if (due <= t) return 1;
     return min_u64(slice, ((due - t - 1) >> m->time.icount_shift) + 1);
 }
@@ -282,6 +308,7 @@ enum machine_stop machine_run(struct machine *m, u64 ns)
 {
     u64 end = host_now(m) + ns;
     enum machine_stop why;
+    m->pace_at = 0; // nothing ran since
     for (;;) {
         run_events(m);
         if (serve_requests(m, &why)) return why;

@@ -31,14 +31,16 @@ struct machine {
     } round;
     u64 held; // bit n: CPU n gets no turns, as a debugger lets only others run
     struct machine_time time;
-    bool running;   // time flows
-    u64 host_base;  // host mode: virtual time = host time - host_base
-    u64 stopped_at; // virtual time while not running
-    bool in_events; // time stands at events_at
-    u64 events_at;
-    u64 warp;       // icount mode: virtual time that no instruction accounts for
-    u64 idle_since; // host time when it became idle, 0 = not idle
-    u32 requests;   // bits 1 << BUS_REQ_*
+    bool running;             // time flows
+    u64 host_base;            // host mode: virtual time = host time - host_base
+    u64 stopped_at;           // virtual time while not running
+    bool in_events;           // time stands at events_at
+    u64 events_at;            // host mode: virtual time when events were last looked for
+    u64 pace;                 // … ns that 1024 instructions take, a running mean
+    u64 pace_at, pace_icount; // … host time (0: none) and instructions when it was last measured
+    u64 warp;                 // icount mode: virtual time that no instruction accounts for
+    u64 idle_since;           // host time when it became idle, 0 = not idle
+    u32 requests;             // bits 1 << BUS_REQ_*
     bool no_reboot, exiting, pause;
     int exit_code;
     u64 resets;

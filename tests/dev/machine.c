@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The machine's time on a host that is too slow for its events, without a processor: hw/machine.c.
+// The machine's time in host mode, hw/machine.c: a host that is too slow for its events (without a processor), and how
+// late events are in a turn of a processor.
+#include "cpu/cpu.h"
+#include "cpu/cpuid.h"
 #include "hw/machine.h"
+#include "interp/interp.h"
+#include "mem/base/err.h"
 #include "tests/check.h"
 
 struct host {
@@ -83,8 +88,79 @@ static void time_stands(void)
     CHECK(h.fired > 0);
     close_machine(&h);
 }
+
+// ---- with a processor
+// A device whose work takes `delay`; its register's bit 0 is "busy". The guest of real mode starts it and polls.
+struct poll {
+    struct machine m;
+    struct timer t;
+    u64 delay, armed, reads, most, rounds;
+    u64 per_insn; // host ns an instruction
+    bool busy;
+};
+static u64 poll_host(void *owner)
+{
+    struct poll *p = owner;
+    return 1000000 + machine_icount(&p->m) * p->per_insn;
+}
+static void poll_done(void *owner) { ((struct poll *)owner)->busy = false; }
+static u64 poll_read(void *dev, u64 off, unsigned size)
+{
+    struct poll *p = dev;
+    p->reads++;
+    return p->busy;
+}
+static void poll_write(void *dev, u64 off, u64 v, unsigned size)
+{
+    struct poll *p = dev;
+    if (p->rounds++ >= 50 && p->reads > p->most) p->most = p->reads; // the pace has been measured by then
+    p->reads = 0;
+    p->busy = true;
+    timer_arm(&p->m.bus.clock, &p->t, clock_now(&p->m.bus.clock) + p->delay);
+}
+static const struct io_ops poll_ops = {.read = poll_read, .write = poll_write, .sizes = 1};
+
+// Reads of the register until its work of `delay` is done, at the most in 50 rounds.
+static u64 polls(u64 delay, u64 per_insn)
+{
+    static const u8 code[] = {0xba, 0x00, 0x02, 0xee, 0xec, 0xa8, 0x01, 0x75, 0xfb, 0xeb, 0xf8};
+    //                        mov dx, 200h  1: out dx, al  2: in al, dx; test al, 1; jnz 2; jmp 1
+    struct poll *p = xalloc(sizeof *p);
+    struct err e = {0};
+    p->delay = delay;
+    p->per_insn = per_insn;
+    machine_init(&p->m, &(struct machine_time){.icount_shift = -1, .host_ns = poll_host, .owner = p});
+    timer_init(&p->t, poll_done, p);
+    struct ram *ram = ram_new(&p->m.bus, "ram", 1 << 20, &e);
+    bus_map_ram(&p->m.bus, 0, 1 << 20, ram, 0, REGION_RW, 0, "ram");
+    bus_map_ram(&p->m.bus, 0xfff00000, 1 << 20, ram, 0, REGION_RW, 0, "rom");
+    bus_map_port(&p->m.bus, 0x200, 1, &poll_ops, p, "poll");
+    memcpy(ram->host + 0xffff0 - 0x100, code, sizeof code);
+    memcpy(ram->host + 0xffff0, "\xe9\xfd\xfe", 3); // jmp to it
+    struct cpu_model *model = cpuid_model_parse("486", &e);
+    struct cpu_pins pins = {.owner = p};
+    machine_add_cpu(&p->m, cpu_new(&p->m.bus, 0, model, &interp_engine, &pins));
+    machine_reset(&p->m);
+    machine_start(&p->m);
+    while (p->rounds < 100) machine_run(&p->m, 1000000);
+    u64 most = p->most;
+    timer_cancel(&p->m.bus.clock, &p->t);
+    machine_free(&p->m);
+    free(model);
+    free(p);
+    return most;
+}
+// An event that a guest waits for in a loop comes when it is due, not at the end of its turn, on hosts of any speed.
+static void event_in_a_turn(void)
+{
+    u64 slow = polls(3000, 100), fast = polls(3000, 1), long_one = polls(300000, 100);
+    CHECK(slow >= 3000 / 100 / 3 && slow < 200);
+    CHECK(fast >= 3000 / 1 / 3 && fast < 3000);
+    CHECK(long_one >= 1000 && long_one < 1200);
+}
 int main(int argc, char **argv)
 {
-    static const struct check_test t[] = {TEST(events_too_slow), TEST(events_in_time), TEST(time_stands)};
+    static const struct check_test t[] = {TEST(events_too_slow), TEST(events_in_time), TEST(time_stands),
+                                          TEST(event_in_a_turn)};
     return check_main(argc, argv, t, ARRAY_LEN(t));
 }
