@@ -227,7 +227,8 @@ const char *mon_arguments(const char *command)
 
 static size_t can_receive(void *front) { return 64; }
 
-// While a command waits for the machine, only these are for now: Ctrl-C, `stop` and `quit`.
+// While a command waits for the machine, only these are for now: Ctrl-C, `stop` and `quit`; a script's `quit` not
+// before its other lines have had their turn.
 static void interrupt(struct monitor *m)
 {
     static const char *const now[] = {"stop\n", "s\n", "quit\n", "q\n"};
@@ -240,7 +241,7 @@ static void interrupt(struct monitor *m)
             hit = m->in.len - i >= n && !memcmp(p, now[k], n - 1) && (p[n - 1] == '\n' || p[n - 1] == '\r');
             quit = hit && k > 1;
         }
-        if (!hit) continue;
+        if (!hit || (quit && i && !m->edit.tty)) continue;
         memmove(p, p + n, m->in.len - i - n);
         m->in.len -= n;
         if (quit)

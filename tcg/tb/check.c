@@ -215,7 +215,11 @@ static const struct tb *block_at(struct cpu *c, struct check *k)
     u32 marks = k->hooks ? hook_key(k->hooks, lin, pa) : 0;
     if (unlikely(marks) && hook_marked(k->hooks, lin, pa)) return NULL;
     const struct tb *t = tb_find(k->g, pa, c->mode | marks);
-    if (!t) t = tb_build(c, k->g, rip, pa, marks);
+    if (!t) {
+        c->hooks = k->hooks; // where its breakpoints are
+        t = tb_build(c, k->g, rip, pa, marks);
+        c->hooks = NULL;
+    }
     if (!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit)) return NULL;
     if (t->pa2 != ~(u64)0 && tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) return NULL;
     return t;

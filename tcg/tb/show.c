@@ -188,10 +188,10 @@ static void listing(struct view *v, const struct tb *t, u64 rip)
     host_part(v, &h, 0, m.map[0]);
     u32 at = m.map[0];
     for (unsigned j = 0; j < t->n; j++) {
-        u8 bytes[15];
+        u8 bytes[15] = {0};
         u64 lin = address(t, j, rip), off = address(t, j, 0), room = bytes_on_first(t);
         for (unsigned i = 0; i < t->insn[j].len; i++)
-            bytes[i] = (u8)bus_load(v->k->bus, off + i < room ? t->pa + off + i : t->pa2 + (off + i - room), 1);
+            if (!bus_peek(v->k->bus, off + i < room ? t->pa + off + i : t->pa2 + (off + i - room), &bytes[i], 1)) break;
         char guest[160], host[200];
         tb_disas(v->k, bytes, t->insn[j].len, lin, t->key & MODE_CODE, guest, sizeof guest);
         buf_printf(v->out, "  0x%llx  %s\n", (ull)lin, guest);
