@@ -395,6 +395,7 @@ struct cpu {
     struct tlb_filled filled[2];
     u8 slot_global[TLB_SLOTS];
     u64 behind_stamp[2][2]; // [write][global page]
+    u64 group_ptr[4];       // the translator's: host addresses of what one check has covered (tcg/host/x64/group.c)
     u64 refills;            // of the first level from `behind` by translated code
     struct tlb_behind behind[BEHIND_SETS][BEHIND_WAYS] __attribute__((aligned(64)));
     struct jump_entry jump[JUMP_SIZE] __attribute__((aligned(64)));

@@ -102,7 +102,11 @@ struct tb_rec {
     i32 imm;           // CC_SRC_IMM
     u16 resume;        // offset from the block's code; of edges the host's affair
     u8 x87;            // instruction whose FIP, FCS and FOP are to be set, plus 1; 0: they are right
-    u8 spill, bare;    // of edges the host's affair
+    union {
+        u8 spill; // of edges the host's affair
+        u8 wide;  // of a MEM's check: it is for more than this access (tb.narrow)
+    };
+    u8 bare; // of edges the host's affair
     u8 fill; // of a MEM's check: its stub leads to host_entry.fill[fill - 1], which comes back to `patch` if it has
              // found the page behind the first level (HOST_FILL); 0: to C
     u32 tb;  // the block's tb_number()
@@ -123,9 +127,11 @@ struct tb {
     u8 live; // CPU_HOST_* it uses
     u8 fails;
     u8 counted,
-        inside; // entries behind the count, and behind all that an edge from the block to itself need not repeat
-    bool bare;  // it overwrites all arithmetic flags before anybody may look at them
-    u32 in;     // first record of the edges that lead here
+        inside;  // entries behind the count, and behind all that an edge from the block to itself need not repeat
+    bool bare;   // it overwrites all arithmetic flags before anybody may look at them
+    bool narrow; // accesses have their own checks: common ones have failed too often
+    u8 wide;     // how often
+    u32 in;      // first record of the edges that lead here
     struct tb *hash, *page[2];
     struct insn insn[];
 };

@@ -107,6 +107,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     e->key = t->key;
     e->opt = !k->cfg.no_opt;
     e->log = ir_logged(k, rip) ? &text : NULL;
+    t->narrow = tb_is_narrow(k, t);
     for (;;) {
         out = (struct tb_code){.rw = k->rw + k->code_used,
                                .rx = k->rx + k->code_used,

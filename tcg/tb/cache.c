@@ -230,6 +230,18 @@ void tb_each(const struct tcg *k, u64 pa, void (*fn)(struct tb *t, void *arg), v
     }
 }
 
+static u32 narrow_hash(const struct tb *t) { return hash_block(t->pa, t->key) & 0x3fff; }
+bool tb_is_narrow(const struct tcg *k, const struct tb *t)
+{
+    return k->narrow[narrow_hash(t) >> 6] >> (narrow_hash(t) & 63) & 1;
+}
+
+void tb_narrow(struct tcg *k, struct tb *t)
+{
+    k->narrow[narrow_hash(t) >> 6] |= 1ull << (narrow_hash(t) & 63);
+    tb_invalidate(k, t->pa, 1, &k->st.by_wide);
+}
+
 void tb_forget(struct tcg *k)
 {
     bool empty = k->meta_used == 16;

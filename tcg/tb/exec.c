@@ -271,6 +271,10 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
         s->fallback[e->slot[0].op]++;
     in_c(c, e, rip);
     if (insn_rows[e->slot[0].op].attr & A_SYS) tcg_note_load(c, e->slot);
+    if (unlikely(r->wide) && e->k->epoch == epoch && !t->dead) {
+        struct tb *own = tb_at(e->k, r->tb);
+        if (++own->wide == TB_WIDE) tb_narrow(e->k, own);
+    }
     if (!r->resume || c->gpr[R_RIP] != rip + e->slot[0].len || asks(c)) return false;
     return c->jump_context == context && e->k->epoch == epoch && !t->dead;
 }

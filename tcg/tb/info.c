@@ -79,8 +79,10 @@ void tb_info(const struct tcg *k, struct buf *out)
                    part(s->ticks, s->insns));
     buf_printf(out, "executed cold      %llu instructions, %llu alone\n", (ull)s->cold, (ull)s->alone);
     info_exits(k, out);
-    buf_printf(out, "blocks killed      %llu by the CPU's writes, %llu by DMA, %llu by a second page that moved\n",
-               (ull)s->by_cpu, (ull)s->by_dma, (ull)s->by_page);
+    buf_printf(out,
+               "blocks killed      %llu by the CPU's writes, %llu by DMA, %llu by a second page that moved, "
+               "%llu whose common checks failed\n",
+               (ull)s->by_cpu, (ull)s->by_dma, (ull)s->by_page, (ull)s->by_wide);
     buf_printf(out, "flushes            %llu, of which %llu because memory was full\n", (ull)s->flushes, (ull)s->full);
     info_fallbacks(s, out);
 }

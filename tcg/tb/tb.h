@@ -9,6 +9,7 @@
 
 enum {
     TB_HASH = 1 << 15, // buckets: by (physical address, mode), and pages
+    TB_WIDE = 100,     // failures of checks for several accesses that a block may have
     TB_JCC = 3,        // conditional jumps that a block runs through …
     TB_JCC_INSNS = 32, // … and its length then
     TB_LOCAL = 1024    // jump cache entries of pages that are not global, while the cache's context is the global one
@@ -24,12 +25,12 @@ struct tcg_stats {
     u64 ticks;                                    // of the clock in tcg_config, spent on that
     u64 fails;                                    // shortened because they did not fit
     u64 enters, exits[REC_KINDS], dead;           // dead: exits at blocks that are no more
-    u64 slow_memory, slow_jump;  // REC_INSN: what a MEM and a LOOKUP could not do; CALLs are `fallback`
-    u64 near, far;               // jumps linked
-    u64 lookups, filled, local;  // by the dispatcher; into jump caches; of pages that are not global
-    u64 missed[MISS_KINDS];      // by enum jump_miss
-    u64 cold, alone;             // instructions by the interpreter's functions
-    u64 by_cpu, by_dma, by_page; // blocks that died, by cause
+    u64 slow_memory, slow_jump;           // REC_INSN: what a MEM and a LOOKUP could not do; CALLs are `fallback`
+    u64 near, far;                        // jumps linked
+    u64 lookups, filled, local;           // by the dispatcher; into jump caches; of pages that are not global
+    u64 missed[MISS_KINDS];               // by enum jump_miss
+    u64 cold, alone;                      // instructions by the interpreter's functions
+    u64 by_cpu, by_dma, by_page, by_wide; // blocks that died, by cause
     u64 full, flushes;
     u32 fallback[OP_COUNT];
 };
@@ -63,6 +64,7 @@ struct tcg {
     struct tb *gone[TB_HASH]; // dead, translated, and links may lead there: by (physical address, mode)
     u32 users;
     struct cpu *cpu[64];
+    u64 narrow[1 << 8]; // hash of the blocks that had TB_WIDE of them, by (physical address, mode)
     struct compile_env env;
     struct tcg_stats st;
     u64 *count; // `jit count`: by record, times left there; a block's first record: times entered. NULL: nobody counts
@@ -92,6 +94,8 @@ void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_l
 bool tb_covers(const struct tcg *k, u64 pa, u64 len); // some block's bytes; all in one page
 void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause);
 void tb_forget(struct tcg *k);
+void tb_narrow(struct tcg *k, struct tb *t); // kills it: its next translation has no checks for several accesses
+bool tb_is_narrow(const struct tcg *k, const struct tb *t);
 // Calls fn for every live block that has bytes on this page; ~0: for every one.
 void tb_each(const struct tcg *k, u64 pa, void (*fn)(struct tb *t, void *arg), void *arg);
 void tb_new_age(struct tcg *k); // the same, and generations start again from 1

@@ -661,12 +661,74 @@ static void conflicts(void)
     }
 }
 
+// Accesses that may share a check, in every position around the end of a page: the stack moves down over it, a
+// structure up; then the page behind, or the one before, is read-only, absent, another one, or holds the code itself.
+static void shared_checks(void)
+{
+    enum { DATA = 0x30000, STACK = 0x38000 };
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        paging(&p, 3);
+        for (u32 at = DATA; at < STACK + 0x2000; at += 4) CODE(&p, at, (u8)(at >> 2), (u8)(at >> 5), (u8)(at >> 9), 1);
+        CODE(&p, IDT + 14 * 8, 0, 0x78, K_CS, 0, 0, 0x8e); // #PF: hlt
+        CODE(&p, 0x7800, 0xf4);
+        CODE(&p, 0x7100, 0x50, 0x51, 0x53, // push eax; push ecx; push ebx
+             0x03, 0x44, 0x24, 4,          // add eax, [esp + 4]
+             0x89, 0x5c, 0x24, 0xf0,       // mov [esp - 16], ebx
+             0x83, 0xec, 8,                // sub esp, 8
+             0x31, 0x44, 0x24, 8,          // xor [esp + 8], eax
+             0x83, 0xc4, 12,               // add esp, 12
+             0x5a, 0x59,                   // pop edx; pop ecx
+             0x8b, 0x46, 8,                // mov eax, [esi + 8]
+             0x03, 0x46, 4,                // add eax, [esi + 4]
+             0x89, 0x46, 16,               // mov [esi + 16], eax
+             0x8b, 0x5e, 12,               // mov ebx, [esi + 12]
+             0x85, 0xc9,                   // test ecx, ecx
+             0x78, 3,                      // js + 3
+             0x89, 0x5e, 20,               // mov [esi + 20], ebx
+             0x03, 0x46, 16,               // add eax, [esi + 16]
+             0x66, 0xff, 0x46, 22,         // inc word [esi + 22]
+             0x02, 0x4e, 23,               // add cl, [esi + 23]
+             0x01, 0xc1,                   // add ecx, eax
+             0x83, 0xc6, 4,                // add esi, 4
+             0x83, 0xec, 4,                // sub esp, 4
+             0x4f,                         // dec edi
+             0x75, 0xc1,                   // jnz 7100
+             0xf4);                        // hlt
+        for (unsigned i = 0; i < 7 && !check_ctx.bad; i++) {
+            u32 page = i == 5 ? STACK : DATA + 0x1000, pte = i == 1 || i == 5 ? page | 1
+                                                             : i == 2         ? 0
+                                                             : i == 3         ? 0x7003
+                                                                              : page | 3;
+            map(&p, page, pte);
+            flush_page(&p, page);
+            for (int k = 0; k < 2; k++) {
+                struct cpu *c = k ? p.tcg->c : p.ref->c;
+                c->gpr[R_RIP] = 0x7100;
+                c->gpr[R_RSP] = STACK + 0x1000 + (i == 4 ? 0x82 : 0x90);
+                c->gpr[R_RSI] = DATA + 0x1000 - (i == 4 ? 0x91 : 0x80) - (i == 6 ? 0x400 : 0);
+                c->gpr[R_RDI] = 60;
+                c->halt = CPU_RUNNING;
+                TRY(c, sys_write_cr(c, 0, CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP));
+            }
+            for (unsigned n = 0; n < 1700 && !check_ctx.bad; n += 29) {
+                both_run(&p, 29);
+                if (p.ref->c->halt != CPU_RUNNING) break;
+            }
+            same_memory(&p);
+            map(&p, page, page | 3);
+            flush_page(&p, page);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(counts),     TEST(figures),        TEST(counts_one), TEST(masked),   TEST(self_modifying),
-        TEST(dead_flags), TEST(written_by_dma), TEST(alias),      TEST(remapped), TEST(straddling),
-        TEST(full),       TEST(segmented),      TEST(two_cpus),   TEST(conflicts)};
+        TEST(counts),     TEST(figures),        TEST(counts_one), TEST(masked),    TEST(self_modifying),
+        TEST(dead_flags), TEST(written_by_dma), TEST(alias),      TEST(remapped),  TEST(straddling),
+        TEST(full),       TEST(segmented),      TEST(two_cpus),   TEST(conflicts), TEST(shared_checks)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif

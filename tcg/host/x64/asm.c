@@ -171,11 +171,7 @@ struct opnd o_of(struct em *m, unsigned operand)
 {
     if (operand < 16) return o_guest(operand);
     if (operand == IR_T0) return o_reg(H_T0);
-    if (operand == IR_M) {
-        struct opnd o = o_mem(H_PTR, 0);
-        o.index = m->m_index;
-        return o;
-    }
+    if (operand == IR_M) return o_mem(H_PTR, m->m_disp);
     struct opnd o = o_reg(operand & 3); // AH CH DH BH
     o.high = 1;
     return o;

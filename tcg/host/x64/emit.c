@@ -952,7 +952,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.bmi2 = __builtin_cpu_supports("bmi2");
     m.nstub = 0;
     m.exits = (u32)(out->stubs - out->rx);
-    m.m_index = NO_REG;
+    m.m_disp = 0;
     if (out->size < 2048) return false;
     out->nrec = 0;
     m.i = 0;
@@ -962,6 +962,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     find_offsets(&m);
     vec_scan(&m);
     fl_analyse(&m);
+    groups_find(&m);
     emit_prologue(&m);
     m.first_rec = out->nrec;
     for (m.i = 0; m.i < e->ir.n; m.i++) {
@@ -970,6 +971,10 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
         m.left_insn = false;
         if (out->map) out->map[m.i] = (u16)here(&m);
         emit_op(&m);
+        if (m.left_insn)
+            groups_close(&m);
+        else if (m.grouped && m.group_of[m.i] == GROUP_FORGET)
+            m.in_ptr = NO_GROUP;
         // Behind an instruction that C has executed they are loaded if anybody wants them.
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(m.op, m.fl.host);
         if (out->nrec == m.first_rec) continue;

@@ -53,6 +53,14 @@ struct stub {
     u32 rec;  // index into out->rec: by whose exit it leaves
     u32 back; // not 0: no exit, but a call of cpu.host_flags and on there
 };
+// Accesses with one check, see group.c.
+struct group {
+    i32 lo, hi; // the bytes, from the base's value when it last changed by other than a known step
+    u16 last;   // operation
+    u8 members;
+    bool write;
+};
+enum { NO_GROUP = 0xff, GROUP_FORGET = 0xfe /* of an operation that may use R10 */, GROUPS_KEPT = 4 };
 struct em {
     u8 *p, *start, *end;
     struct compile_env *e;
@@ -66,11 +74,18 @@ struct em {
     u8 live;              // CPU_HOST_* the block uses
     u8 x87;               // last x87 instruction that FIP and FOP do not name yet, plus 1
     bool left_insn;       // the operation left for the interpreter unconditionally
-    u8 m_index;           // index register of IR_M, NO_REG
+    i32 m_disp;           // of IR_M from R10
     u32 nstub, first_rec; // first_rec: of the guest instruction under way
     struct stub stubs[TB_REC_MAX];
     u32 exits;              // offset of rec[0]'s exit stub from start
     u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
+    bool grouped;           // else no groups
+    u8 ngroups, in_ptr;     // in_ptr: the group whose range begins where R10 points
+    u8 kept[GROUPS_KEPT];   // groups whose addresses are in cpu.group_ptr
+    u16 open_until;         // the last operation that counts on one of them
+    struct group groups[64];
+    u8 group_of[IR_MAX];    // of a MEM
+    i32 group_at[IR_MAX];   // where it is in its group
     bool rec_after[IR_MAX]; // somebody may look at the record behind this operation
     u16 off[TB_MAX + 1];    // offset_of()
 };
@@ -159,6 +174,12 @@ void emit_mem(struct em *m);
 void emit_lea(struct em *m);
 void emit_rep(struct em *m);                                                           // REP MOVS, REP STOS
 unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp); // returns the register
+// ---- accesses that share a check (group.c)
+void groups_find(struct em *m);
+void groups_close(struct em *m);               // C has run: nothing holds any longer
+bool group_follows(struct em *m);              // the current MEM has been checked: IR_M is set
+const struct group *group_leads(struct em *m); // it is to check for a group
+void group_open(struct em *m);                 // it has: R10 points to the start
 // ---- system state (sys.c)
 void emit_getfl(struct em *m);
 void emit_putfl(struct em *m);

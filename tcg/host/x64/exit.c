@@ -131,7 +131,7 @@ void insn_done(struct em *m)
     for (u32 k = m->first_rec; k < m->out->nrec; k++) {
         struct tb_rec *r = &m->out->rec[k];
         if (r->resume != RESUME_LATER) continue;
-        r->resume = ends ? 0 : (u16)here(m);
+        r->resume = ends || m->open_until > m->i ? 0 : (u16)here(m);
         r->resume_flags |= how;
     }
     m->first_rec = m->out->nrec;

@@ -138,46 +138,57 @@ static void segment(struct em *m, const struct ir_op *o)
 
 // The first level has not got the page (the branch at `at`): the check, which begins at `start`, is done again if that
 // can be helped.
-static void exit_fill(struct em *m, u32 at, u32 start, unsigned set)
+static void exit_fill(struct em *m, u32 at, u32 start, unsigned set, bool write, bool wide)
 {
-    const struct ir_op *o = m->op;
     exit_at(m, at);
     struct tb_rec *r = &m->out->rec[m->out->nrec - 1];
     r->patch = (u16)start;
-    if (set < TLBSET_NONE) r->fill = (u8)(1 + HOST_FILL(set, !!(o->acc & IR_WR), !!(o->acc & IR_T0LIVE)));
+    r->wide = wide;
+    if (set < TLBSET_NONE) r->fill = (u8)(1 + HOST_FILL(set, write, !!(m->op->acc & IR_T0LIVE)));
 }
 
 void emit_mem(struct em *m)
 {
-    const struct ir_op *o = m->op;
-    bool t0 = o->acc & IR_T0LIVE;
+    struct ir_op o = *m->op;
+    if (group_follows(m)) return;
+    const struct group *g = group_leads(m);
+    if (g) {
+        o.disp += g->lo - m->group_at[m->i];
+        o.size = (u8)(g->hi - g->lo);
+        if (g->write) o.acc |= IR_WR;
+    }
+    bool t0 = o.acc & IR_T0LIVE, write = o.acc & IR_WR;
     unsigned set = (m->e->key & MODE_TLB) >> MODE_TLB_SHIFT;
     i32 table = (i32)(offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set) +
-                      (o->acc & IR_WR ? offsetof(struct tlb_set, wr) : offsetof(struct tlb_set, rd))) -
+                      (write ? offsetof(struct tlb_set, wr) : offsetof(struct tlb_set, rd))) -
                 TCG_BIAS;
     u32 start = here(m);
-    unsigned va = emit_address(m, o, H_PTR, H_TMP);
-    if (va != H_PTR && (t0 || o->seg != IR_NONE)) {
+    unsigned va = emit_address(m, &o, H_PTR, H_TMP);
+    if (va != H_PTR && (t0 || o.seg != IR_NONE)) {
         put_rr(m, 0x8b, 8, H_PTR, va);
         va = H_PTR;
     }
-    if (o->seg != IR_NONE) segment(m, o);
+    if (o.seg != IR_NONE) segment(m, &o);
     if (t0) { // no second scratch: tag xor address is the offset in the page, or more
         m->p = put_entry(put_slot(m, m->p, va), 0x33, H_PTR, table);
-        put_alu(m, ALU_CMP, 8, o_reg(H_PTR), o_imm((i64)PAGE_SIZE - o->size));
-        exit_fill(m, put_jcc(m, C_A), start, set);
+        put_alu(m, ALU_CMP, 8, o_reg(H_PTR), o_imm((i64)PAGE_SIZE - o.size));
+        exit_fill(m, put_jcc(m, C_A), start, set, write, g);
         m->p = put_entry(m->p, 0x33, H_PTR, table); // the address again
     } else {
-        exit_fill(m, put_check(m, va, o->size, table), start, set);
+        exit_fill(m, put_check(m, va, o.size, table), start, set, write, g);
     }
-    if (o->acc & IR_ALIGN) {
+    if (o.acc & IR_ALIGN) {
         struct opnd off = o_reg(va);
-        put_rmi(m, 0, 0xf6, 1, 0, &off, o->size - 1, 1);
+        put_rmi(m, 0, 0xf6, 1, 0, &off, o.size - 1, 1);
         exit_if(m, C_NE);
     }
-    m->m_index = NO_REG;
+    m->m_disp = 0;
+    m->in_ptr = NO_GROUP;
     m->p = put_entry(m->p, va == H_PTR ? 0x03 : 0x8b, H_PTR, table + 8);
     if (va != H_PTR) put_rr(m, 0x03, 8, H_PTR, va);
+    if (!g) return;
+    m->m_disp = m->group_at[m->i] - g->lo;
+    group_open(m);
 }
 
 // ---- REP MOVS, REP STOS

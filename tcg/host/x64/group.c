@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// Accesses that share a check: a block's loads and stores off one base register, which has not changed but by known
+// steps (PUSH, POP, ADD RSP), or off constants. The first of them, the leader, checks the range that all of them
+// touch, and keeps the host's address of its start in struct cpu; the others only add to that. So the range must lie on
+// one page: where it does not, the leader leaves, and the code behind it is a block of its own.
+//
+// What was checked holds until C runs, which may change translations and marks: no exit comes back into the block while
+// a group is open (insn_done()), and an operation that always leaves closes all of them.
+#include "tcg/host/x64/emit.h"
+
+enum { SPAN = 128 /* bytes, most */, BASES = 16 + 2 /* IR_BASE, none */ };
+
+// A base as it was when it last changed by other than a known step.
+struct base {
+    u32 version; // of all bases: equal ones are the same value
+    i32 moved;   // since then
+};
+struct scan {
+    struct em *m;
+    struct base base[BASES];
+    u32 versions;
+    u8 latest[BASES][2]; // groups of the base's version that were opened last, [write]; NO_GROUP
+};
+
+static unsigned base_slot(unsigned operand) { return operand < 16 ? operand : operand == IR_BASE ? 16 : 17; }
+
+static void changed(struct scan *s, unsigned reg)
+{
+    s->base[reg] = (struct base){++s->versions, 0};
+    s->latest[reg][0] = s->latest[reg][1] = NO_GROUP;
+}
+
+static void all_changed(struct scan *s)
+{
+    for (unsigned r = 0; r < BASES; r++) changed(s, r);
+}
+
+static void operand_written(struct scan *s, unsigned operand)
+{
+    if (operand < 16) changed(s, operand);
+    if (operand >= 16 && operand < 20) changed(s, operand & 3);
+}
+
+// A known step of a whole register: LEA reg, [reg + k]; ADD and SUB. Else false.
+static bool step(struct scan *s, const struct ir_op *o)
+{
+    unsigned full = s->m->code64 ? 8 : 4;
+    i64 k;
+    if (o->dst >= 16 || o->size != full) return false;
+    if (o->op == IR_LEA && o->base == o->dst && o->index == IR_NONE && o->asz == full)
+        k = o->disp;
+    else if ((o->op == IR_ADD || o->op == IR_SUB) && o->a == IR_IMM)
+        k = o->op == IR_ADD ? o->imm : -o->imm;
+    else
+        return false;
+    k += s->base[o->dst].moved;
+    if (k != (i16)k) return false;
+    s->base[o->dst].moved = (i32)k;
+    return true;
+}
+
+// What o does to the bases. Operations not known here change all.
+static void follow(struct scan *s, const struct ir_op *o)
+{
+    switch (o->op) {
+    case IR_NOP:
+    case IR_MEM:
+    case IR_JCC:
+    case IR_JRCXZ:
+    case IR_SETFL:
+    case IR_CLRFL:
+    case IR_CMP:
+    case IR_TEST:
+    case IR_BT: return;
+    case IR_LEA:
+    case IR_ADD:
+    case IR_SUB:
+        if (step(s, o)) return;
+        operand_written(s, o->dst);
+        return;
+    case IR_RIP:
+    case IR_MOV:
+    case IR_MOVZX:
+    case IR_MOVSX:
+    case IR_OR:
+    case IR_ADC:
+    case IR_SBB:
+    case IR_AND:
+    case IR_XOR:
+    case IR_INC:
+    case IR_DEC:
+    case IR_NEG:
+    case IR_NOT:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROL:
+    case IR_ROR:
+    case IR_SHLV:
+    case IR_SHRV:
+    case IR_SARV:
+    case IR_SHLD:
+    case IR_SHRD:
+    case IR_SHX:
+    case IR_RORX:
+    case IR_IMUL:
+    case IR_IMUL3:
+    case IR_BSWAP:
+    case IR_BTS:
+    case IR_BTR:
+    case IR_BTC:
+    case IR_BSF:
+    case IR_BSR:
+    case IR_TZCNT:
+    case IR_LZCNT:
+    case IR_POPCNT:
+    case IR_CRC32:
+    case IR_SETCC:
+    case IR_CMOV: operand_written(s, o->dst); return;
+    case IR_XCHG:
+    case IR_XADD:
+        operand_written(s, o->dst);
+        operand_written(s, o->a);
+        return;
+    case IR_MUL:
+    case IR_IMUL1:
+    case IR_DIV:
+    case IR_IDIV:
+    case IR_CBW:
+    case IR_CWD:
+        changed(s, R_RAX);
+        changed(s, R_RDX);
+        return;
+    case IR_VEC:
+    case IR_VECF: {
+        unsigned kind = (u8)(o->imm >> 40);
+        if (kind & IR_V_X87) changed(s, R_RAX); // FNSTSW
+        if (kind & IR_V_REG_GPR) operand_written(s, o->dst);
+        if (kind & IR_V_RM_GPR) operand_written(s, o->a);
+        return;
+    }
+    default: all_changed(s); s->m->group_of[s->m->i] = GROUP_FORGET;
+    }
+}
+
+// Joins the access to the group if all of it stays small enough.
+static bool join(struct em *m, unsigned g, i32 at, unsigned size)
+{
+    if (g == NO_GROUP) return false;
+    struct group *p = &m->groups[g];
+    i32 lo = at < p->lo ? at : p->lo, hi = at + (i32)size > p->hi ? at + (i32)size : p->hi;
+    if (hi - lo > SPAN) return false;
+    p->lo = lo;
+    p->hi = hi;
+    p->last = m->i;
+    p->members++;
+    return true;
+}
+
+static void group_access(struct scan *s, const struct ir_op *o)
+{
+    struct em *m = s->m;
+    unsigned full = m->code64 ? 8 : 4, b = base_slot(o->base);
+    if (o->seg != IR_NONE || o->index != IR_NONE || o->asz != full || (o->acc & IR_ALIGN)) return;
+    i64 at = (i64)s->base[b].moved + o->disp;
+    if (at != (i32)at || at > INT32_MAX - 2 * SPAN || at < INT32_MIN + 2 * SPAN || o->size > SPAN) return;
+    // The stack is written sooner or later. Elsewhere a load shares the check of a store before it, not behind it.
+    bool write = (o->acc & IR_WR) || o->base == R_RSP;
+    unsigned g = s->latest[b][1];
+    if (!join(m, g, (i32)at, o->size) && (write || !join(m, g = s->latest[b][0], (i32)at, o->size))) {
+        if (m->ngroups == ARRAY_LEN(m->groups)) return;
+        g = m->ngroups++;
+        m->groups[g] =
+            (struct group){.lo = (i32)at, .hi = (i32)at + o->size, .last = m->i, .members = 1, .write = write};
+        s->latest[b][write] = (u8)g;
+    }
+    m->group_of[m->i] = (u8)g;
+    m->group_at[m->i] = (i32)at;
+}
+
+void groups_find(struct em *m)
+{
+    struct scan s = {.m = m};
+    const struct ir *b = &m->e->ir;
+    m->ngroups = 0;
+    m->open_until = 0;
+    m->in_ptr = NO_GROUP;
+    memset(m->kept, NO_GROUP, sizeof m->kept);
+    m->grouped =
+        m->e->opt && (m->code64 || m->flat) && (m->e->key & MODE_TLB) >> MODE_TLB_SHIFT < TLBSET_NONE && !m->t->narrow;
+    if (!m->grouped) return;
+    all_changed(&s);
+    for (m->i = 0; m->i < b->n; m->i++) {
+        m->group_of[m->i] = NO_GROUP;
+        if (b->op[m->i].op == IR_MEM)
+            group_access(&s, &b->op[m->i]);
+        else
+            follow(&s, &b->op[m->i]);
+    }
+    m->i = 0;
+}
+
+void groups_close(struct em *m)
+{
+    for (unsigned k = 0; k < GROUPS_KEPT; k++) m->kept[k] = NO_GROUP;
+    m->open_until = 0;
+    m->in_ptr = NO_GROUP;
+}
+
+bool group_follows(struct em *m)
+{
+    unsigned g = m->grouped ? m->group_of[m->i] : NO_GROUP;
+    if (g == NO_GROUP) return false;
+    for (unsigned k = 0; k < GROUPS_KEPT; k++) {
+        if (m->kept[k] != g) continue;
+        if (m->in_ptr != g) put_load(m, 8, H_PTR, o_mem(H_CPU, CPU_DISP(group_ptr) + (i32)k * 8));
+        m->in_ptr = (u8)g;
+        m->m_disp = m->group_at[m->i] - m->groups[g].lo;
+        return true;
+    }
+    return false;
+}
+
+const struct group *group_leads(struct em *m)
+{
+    unsigned g = m->grouped ? m->group_of[m->i] : NO_GROUP;
+    if (g == NO_GROUP || m->groups[g].last <= m->i) return NULL;
+    for (unsigned k = 0; k < GROUPS_KEPT; k++)
+        if (m->kept[k] == NO_GROUP || m->groups[m->kept[k]].last <= m->i) return &m->groups[g];
+    return NULL;
+}
+
+void group_open(struct em *m)
+{
+    unsigned g = m->group_of[m->i], k = 0;
+    while (m->kept[k] != NO_GROUP && m->groups[m->kept[k]].last > m->i) k++;
+    m->kept[k] = (u8)g;
+    m->in_ptr = (u8)g;
+    if (m->groups[g].last > m->open_until) m->open_until = m->groups[g].last;
+    put_store(m, 8, o_mem(H_CPU, CPU_DISP(group_ptr) + (i32)k * 8), H_PTR);
+}
