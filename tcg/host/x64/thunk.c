@@ -247,7 +247,9 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
     put_alu(&m, ALU_ADD, 8, o_reg(H_RSP), o_imm(8));
     for (unsigned k = sizeof saved; k-- > 0;) push_pop(&m, saved[k], 0x58);
     put8(&m, 0xfc); // cld: the convention's
-    put8(&m, 0xc3);
+    // Not RET: the exit stub's call stands above ours in the host's prediction of returns.
+    push_pop(&m, H_RCX, 0x58);
+    put_rr(&m, 0xff, 4, 4, H_RCX);
     while (here(&m) & 15) put8(&m, 0xcc);
     h->load = rx + here(&m);
     put_load_xmm(&m);
