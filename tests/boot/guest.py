@@ -146,6 +146,13 @@ class Guest:
         for c in text:
             self.key(KEYS.get(c) or ("shift-" + c.lower() if c.isupper() else c))
 
+    def type(self, text, timeout=60):
+        """Types a command line where the screen echoes it; each key waits for the one before, so that none is lost however slow the guest is."""
+        for i in range(len(text)):
+            self.keys(text[i])
+            self.see(re.escape(text[:i + 1].rstrip()) + r"\s*$", timeout, 0.2)
+        self.key("ret")
+
     def key(self, name):
         bad = self.mon("sendkey " + name)
         if bad.strip():
