@@ -184,7 +184,7 @@ static void listing(struct view *v, const struct tb *t, u64 rip)
     for (unsigned i = 0; i < na; i++)
         wide[1] = (int)max_u64((u64)wide[1], strlen(change(i < nb ? text_of(before[i]) : NULL, text_of(after[i]))));
     wide[0] = (int)min_u64((u64)wide[0], WIDEST), wide[1] = (int)min_u64((u64)wide[1], WIDEST);
-    buf_printf(v->out, "  entry:\n");
+    buf_printf(v->out, "  guest instruction, below it: IR | what optimisation made of it | host code\n  entry:\n");
     host_part(v, &h, 0, m.map[0]);
     u32 at = m.map[0];
     for (unsigned j = 0; j < t->n; j++) {
