@@ -48,8 +48,7 @@ enum { // how operand letters use the fields
     F_FORCE_REG = 32,
     F_VVVV = 64,
     F_OPREG = 128,
-    F_CC = 256,
-    F_STI = 512
+    F_CC = 256
 };
 // A row in the form that matching and the rest of decoding need.
 struct pat {
@@ -184,8 +183,6 @@ static void parse_opcode(struct row_parse *r, const char *s, const char *name)
             r->span = 16, r->p.use |= F_CC;
         else if (plus && !strcmp(plus, "r"))
             r->span = 8;
-        else if (plus && !strcmp(plus, "i"))
-            r->span = -8; // ModRM byte's low bits
     }
     int k = 0;
     if (!(r->p.attr & A_VEX) && bytes[0] == 0x0f && nbytes > 1) {
@@ -198,9 +195,7 @@ static void parse_opcode(struct row_parse *r, const char *s, const char *name)
         r->modrm = true;
         r->mod = 1;
         r->reg = bytes[k + 1] >> 3 & 7;
-        if (r->span == -8) r->p.rm = -1, r->p.use |= F_STI; // all eight: the reg field says enough
     }
-    if (r->span < 0) r->span = 1;
 }
 
 static struct row_parse parse_row(int op)

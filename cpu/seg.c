@@ -400,13 +400,6 @@ u64 stack_peek(struct cpu *c, unsigned off, unsigned size)
 
 void stack_add(struct cpu *c, i64 n) { stack_set(c, c->gpr[R_RSP] + (u64)n); }
 
-u64 stack_pop(struct cpu *c, unsigned size)
-{
-    u64 v = stack_peek(c, 0, size);
-    stack_add(c, size);
-    return v;
-}
-
 // ---- frames
 
 void frame_present(struct cpu *c, struct frame *f, unsigned size)

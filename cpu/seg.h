@@ -62,7 +62,6 @@ void frame_check(struct cpu *c, struct frame *f); // room, then page faults
 u64 frame_commit(struct cpu *c, struct frame *f); // after frame_check: writes, returns the new RSP (upper bits kept)
 // ---- stack (seg.c): size 2, 4 or 8
 void stack_push(struct cpu *c, u64 v, unsigned size);
-u64 stack_pop(struct cpu *c, unsigned size); // for single pops; several: peek, then add
 u64 stack_peek(struct cpu *c, unsigned off, unsigned size);
 void stack_add(struct cpu *c, i64 n); // RSP, ESP or SP by the stack size
 // ---- cpu/far.c
