@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM vol. 2).
+// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT, reads of CR0,
+// CR2, CR3, CR4 (SDM vol. 2).
 // What could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the
 // checks.
 #include "cpu/cpuid.h"
@@ -62,6 +63,19 @@ bool front_swapgs(struct front *f)
     add(f, IR_LDCPU, 8, IR_T0, IR_NONE)->imm = SEG_FIELD(S_GS, base);
     add(f, IR_SWCPU, 8, IR_T0, IR_NONE)->imm = offsetof(struct cpu, kernel_gs_base);
     add(f, IR_STCPU, 8, IR_NONE, IR_T0)->imm = SEG_FIELD(S_GS, base);
+    return true;
+}
+bool front_mov_from_cr(struct front *f)
+{
+    static const u16 at[8] = {[0] = offsetof(struct cpu, cr0),
+                              [2] = offsetof(struct cpu, cr2),
+                              [3] = offsetof(struct cpu, cr3),
+                              [4] = offsetof(struct cpu, cr4)};
+    unsigned n = f->i->reg, size = f->n == 8 ? 8 : 4;
+    if (n > 7 || !at[n] || f->i->is_mem || !may_be_kernel(f)) return false;
+    at_cpl0(f);
+    add(f, IR_LDCPU, size, IR_T0, IR_NONE)->imm = at[n];
+    add(f, IR_MOV, size, f->i->rm, IR_T0);
     return true;
 }
 // A lone processor has nobody to give up its turn to.

@@ -12,17 +12,19 @@ enum { USER = 0x7100, ENTRY = 0x7200, TABLE2 = 0x6000 };
 static void put_code(struct machine *m)
 {
     static const u8 kernel[] = {
-        0xb8, 0x50, 0,           0,    0,         0x8e, 0xe0, // mov eax, SPARE; mov fs, eax
-        0x64, 0x03, 0x35,        0,    0,         0,    0,    // add esi, fs:[0]
-        0xb8, 0x10, 0,           0,    0,         0x8e, 0xd8,
-        0x8e, 0xc0,                                           // mov eax, K_DS; mov ds, eax; mov es, eax
-        0x39, 0xf0, 0x1e,        0x0f, 0xa9,                  // cmp eax, esi; push ds; pop gs
-        0x0f, 0xa0, 0x0f,        0xa9, 0x0f,      0x92, 0xc3, // push fs; pop gs; setb bl
-        0x31, 0xc0, 0x8e,        0xe0, 0x50,      0x0f, 0xa9,
-        0x1e, 0x07,                                     // xor eax, eax; mov fs, eax; push eax; pop gs; push ds; pop es
-        0x66, 0xb8, 0x10,        0,    0x8e,      0xd8, // mov ax, K_DS; mov ds, eax
-        0x39, 0xf3, 0xba,        0,    USER >> 8, 0,    0,   // cmp ebx, esi; mov edx, USER
-        0xb9, 0,    STACK3 >> 8, 0,    0,         0x0f, 0x35 // mov ecx, STACK3; sysexit
+        0xb8, 0x50, 0,           0,    0,         0x8e, 0xe0,             // mov eax, SPARE; mov fs, eax
+        0x64, 0x03, 0x35,        0,    0,         0,    0,                // add esi, fs:[0]
+        0xb8, 0x10, 0,           0,    0,         0x8e, 0xd8, 0x8e, 0xc0, // mov eax, K_DS; mov ds, eax; mov es, eax
+        0x39, 0xf0, 0x1e,        0x0f, 0xa9,                              // cmp eax, esi; push ds; pop gs
+        0x0f, 0xa0, 0x0f,        0xa9, 0x0f,      0x92, 0xc3,             // push fs; pop gs; setb bl
+        0x31, 0xc0, 0x8e,        0xe0, 0x50,      0x0f, 0xa9, 0x1e, 0x07, // xor eax, eax; mov fs, eax; push eax; pop
+                                                                          // gs; push ds; pop es
+        0x66, 0xb8, 0x10,        0,    0x8e,      0xd8,                   // mov ax, K_DS; mov ds, eax
+        0x39, 0xf3, 0xba,        0,    USER >> 8, 0,    0,                // cmp ebx, esi; mov edx, USER
+        0x0f, 0x20, 0xc1,        0x0f, 0x20,      0xd9, 0x01, 0xce, 0x0f, 0x20,
+        0xe1,                                                 // mov ecx, cr0; mov ecx, cr3; add esi, ecx; mov ecx, cr4
+        0x01, 0xce, 0x0f,        0x20, 0xd1,      0x01, 0xce, // add esi, ecx; mov ecx, cr2; add esi, ecx
+        0xb9, 0,    STACK3 >> 8, 0,    0,         0x0f, 0x35  // mov ecx, STACK3; sysexit
     };
     static const u8 user[] = {0x83, 0xd5, 1, 0x54, 0x5f, 0x29, 0xee, 0x0f, 0x34}; // adc ebp, 1; push esp; pop edi;
                                                                                   // sub esi, ebp; sysenter
@@ -55,6 +57,7 @@ static void disturb(struct machine *m, unsigned turn)
     case 8: c->sysenter_cs = K_CS; break;
     case 9: set_desc(m, K_DS, descriptor(0, 0xffffe, A_DATA0)); break; // not flat any more
     case 10: set_desc(m, K_DS, descriptor(0, 0xfffff, A_DATA0)); break;
+    case 3: c->cr2 = turn * 0x1234567; break;
     case 11: set_desc(m, SPARE, descriptor(0, 0xfffff, A_DATA0)); break;
     default: break;
     }
