@@ -140,9 +140,14 @@ struct seg {
     u32 base_legacy; // ES, CS, SS, DS: the base as loaded; `base` is 0 while 64-bit code runs
 };
 
-// A load of a data segment register at CPL 0, outside long mode, as it went the last time (the translator's): with the
-// same selector, GDT and descriptor (raw, in memory) it gives the same again.
-enum { SEG_LOADS = 32, SEG_LOAD_ANY = 1 /* FS, GS */, SEG_LOAD_FLAT = 2 /* ES, DS too: MODE_FLAT stays */ };
+// A load of a data segment register at CPL 0, in 64-bit code or outside long mode, as it went the last time (the
+// translator's): with the same selector, GDT and descriptor (raw, in memory) it gives the same again.
+enum {
+    SEG_LOADS = 32,
+    SEG_LOAD_ANY = 1 /* FS, GS */,
+    SEG_LOAD_FLAT = 2 /* ES, DS too: MODE_FLAT stays */,
+    SEG_LOAD_64 = 4 /* in 64-bit code */
+};
 struct seg_load {
     struct seg seg;
     u64 raw, gdt_base;

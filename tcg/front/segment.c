@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Emitters of what moves selectors: SDM vol. 2 MOV Sreg, PUSH and POP of segment registers. A load into ES, DS, FS or
-// GS at CPL 0 of 32-bit protected mode is done in place if it repeats one that the reference has done: the same
-// selector, table and descriptor, as it lies in memory, give the same segment register. To the interpreter: every other
-// load.
+// GS at CPL 0 (64-bit code, or outside long mode) is done in place if it repeats one that the reference has done: the
+// same selector, table and descriptor, as it lies in memory, give the same segment register. To the interpreter: every
+// other load.
 #include "cpu/access.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
@@ -52,8 +52,9 @@ bool front_mov_from_seg(struct front *f)
 static bool may_load(const struct front *f)
 {
     unsigned s = segment_of(f->i);
-    bool mode = (f->key & (MODE_PE | MODE_VM | MODE_LMA | MODE_USER | MODE_FLAT)) == (MODE_PE | MODE_FLAT);
-    return mode && (s == S_ES || s == S_DS || s == S_FS || s == S_GS);
+    u32 mode = f->key & (MODE_PE | MODE_VM | MODE_LMA | MODE_USER | MODE_FLAT);
+    return mode == (MODE_PE | MODE_FLAT | (f->code64 ? MODE_LMA : 0)) &&
+           (s == S_ES || s == S_DS || s == S_FS || s == S_GS);
 }
 static void load_segment(struct front *f)
 {
@@ -80,7 +81,8 @@ bool front_pop_seg(struct front *f)
 void tcg_note_load(struct cpu *c, const struct insn *i)
 {
     unsigned s = segment_of(i);
-    if (s > S_GS || s == S_CS || s == S_SS || c->cpl || !cpu_protected(c) || (c->mode & MODE_LMA)) return;
+    if (s > S_GS || s == S_CS || s == S_SS || c->cpl || !cpu_protected(c)) return;
+    if ((c->mode & MODE_LMA) && !cpu_code64(c)) return;
     const struct seg *g = &c->seg[s];
     struct seg_load *n = &c->seg_loads[g->sel >> 3 & (SEG_LOADS - 1)];
     u64 lin, raw = 0;
@@ -99,5 +101,7 @@ void tcg_note_load(struct cpu *c, const struct insn *i)
                            .gdt_base = c->gdt_base,
                            .sel = g->sel,
                            .gdt_limit = c->gdt_limit,
-                           .use = SEG_LOAD_ANY | (flat ? SEG_LOAD_FLAT : 0)};
+                           .use = cpu_code64(c) ? SEG_LOAD_64
+                                  : flat        ? SEG_LOAD_ANY | SEG_LOAD_FLAT
+                                                : SEG_LOAD_ANY};
 }

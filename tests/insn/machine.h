@@ -136,9 +136,9 @@ static UNUSED void to_user(struct machine *m)
 }
 // 64-bit mode, ring 0, identity map of the first 4 MB (2 MB pages, user).
 enum { PML4 = 0x100000, PDPT = 0x101000, PDIR = 0x102000 };
-static UNUSED struct machine *machine_long(const char *model)
+static UNUSED struct machine *machine_long_engine(const char *model, const struct cpu_engine *engine)
 {
-    struct machine *m = machine_protected(model);
+    struct machine *m = machine_protected_engine(model, engine);
     struct cpu *c = m->c;
     poke(m, PML4, PDPT | 7, 8);
     poke(m, PDPT, PDIR | 7, 8);
@@ -157,3 +157,4 @@ static UNUSED struct machine *machine_long(const char *model)
     poke(m, TSS + 4, STACK0, 8);
     return m;
 }
+static UNUSED struct machine *machine_long(const char *model) { return machine_long_engine(model, NULL); }

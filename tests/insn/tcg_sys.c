@@ -12,19 +12,19 @@ enum { USER = 0x7100, ENTRY = 0x7200, TABLE2 = 0x6000 };
 static void put_code(struct machine *m)
 {
     static const u8 kernel[] = {
-        0xb8, 0x50, 0,           0,    0,         0x8e, 0xe0,             // mov eax, SPARE; mov fs, eax
-        0x64, 0x03, 0x35,        0,    0,         0,    0,                // add esi, fs:[0]
-        0xb8, 0x10, 0,           0,    0,         0x8e, 0xd8, 0x8e, 0xc0, // mov eax, K_DS; mov ds, eax; mov es, eax
-        0x39, 0xf0, 0x1e,        0x0f, 0xa9,                              // cmp eax, esi; push ds; pop gs
-        0x0f, 0xa0, 0x0f,        0xa9, 0x0f,      0x92, 0xc3,             // push fs; pop gs; setb bl
-        0x31, 0xc0, 0x8e,        0xe0, 0x50,      0x0f, 0xa9, 0x1e, 0x07, // xor eax, eax; mov fs, eax; push eax; pop
-                                                                          // gs; push ds; pop es
-        0x66, 0xb8, 0x10,        0,    0x8e,      0xd8,                   // mov ax, K_DS; mov ds, eax
-        0x39, 0xf3, 0xba,        0,    USER >> 8, 0,    0,                // cmp ebx, esi; mov edx, USER
-        0x0f, 0x20, 0xc1,        0x0f, 0x20,      0xd9, 0x01, 0xce, 0x0f, 0x20,
-        0xe1,                                                 // mov ecx, cr0; mov ecx, cr3; add esi, ecx; mov ecx, cr4
-        0x01, 0xce, 0x0f,        0x20, 0xd1,      0x01, 0xce, // add esi, ecx; mov ecx, cr2; add esi, ecx
-        0xb9, 0,    STACK3 >> 8, 0,    0,         0x0f, 0x35  // mov ecx, STACK3; sysexit
+        0xb8, 0x50, 0, 0, 0, 0x8e, 0xe0,                      // mov eax, SPARE; mov fs, eax
+        0x64, 0x03, 0x35, 0, 0, 0, 0,                         // add esi, fs:[0]
+        0xb8, 0x10, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0,          // mov eax, K_DS; mov ds, eax; mov es, eax
+        0x39, 0xf0, 0x1e, 0x0f, 0xa9,                         // cmp eax, esi; push ds; pop gs
+        0x0f, 0xa0, 0x0f, 0xa9, 0x0f, 0x92, 0xc3,             // push fs; pop gs; setb bl
+        0x31, 0xc0, 0x8e, 0xe0, 0x50, 0x0f, 0xa9, 0x1e, 0x07, // xor eax, eax; mov fs, eax; push eax; pop
+                                                              // gs; push ds; pop es
+        0x66, 0xb8, 0x10, 0, 0x8e, 0xd8,                      // mov ax, K_DS; mov ds, eax
+        0x39, 0xf3, 0xba, 0, USER >> 8, 0, 0,                 // cmp ebx, esi; mov edx, USER
+        0x0f, 0x20, 0xc1, 0x0f, 0x20, 0xd9, 0x01, 0xce, 0x0f, 0x20,
+        0xe1,                                     // mov ecx, cr0; mov ecx, cr3; add esi, ecx; mov ecx, cr4
+        0x01, 0xce, 0x0f, 0x20, 0xd1, 0x01, 0xce, // add esi, ecx; mov ecx, cr2; add esi, ecx
+        0xb9, 0, STACK3 >> 8, 0, 0, 0x0f, 0x35    // mov ecx, STACK3; sysexit
     };
     static const u8 user[] = {0x83, 0xd5, 1, 0x54, 0x5f, 0x29, 0xee, 0x0f, 0x34}; // adc ebp, 1; push esp; pop edi;
                                                                                   // sub esi, ebp; sysenter
@@ -63,22 +63,24 @@ static void disturb(struct machine *m, unsigned turn)
     }
 }
 
-static void ways_in_and_out(void)
+static void translator(struct tcg_config *config, struct cpu_engine *tcg)
 {
-    struct tcg_config config = tcg_default_config;
-    struct cpu_engine tcg = tcg_engine;
-    config.size = TCG_SIZE_MIN;
-    config.cold = 1;
-    tcg.config = &config;
-    struct machine *m[2] = {machine_protected_engine("max", &interp_engine), machine_protected_engine("max", &tcg)};
-    for (unsigned k = 0; k < 2; k++) put_code(m[k]);
+    *config = tcg_default_config;
+    config->size = TCG_SIZE_MIN;
+    config->cold = 1;
+    *tcg = tcg_engine;
+    tcg->config = config;
+}
+
+static void compare(struct machine **m, unsigned turns, unsigned most)
+{
     struct cpu *a = m[0]->c, *b = m[1]->c;
-    for (unsigned turn = 0; turn < 240; turn++) {
+    for (unsigned turn = 0; turn < turns; turn++) {
         for (unsigned k = 0; k < 2; k++) {
             disturb(m[k], turn);
             CHECK_EQ(cpu_run(m[k]->c, 61 + 7 * (turn % 9)), CPU_STOP_BUDGET);
         }
-        for (unsigned r = 0; r < 8; r++) CHECK_EQ(b->gpr[r], a->gpr[r]);
+        for (unsigned r = 0; r < 16; r++) CHECK_EQ(b->gpr[r], a->gpr[r]);
         CHECK_EQ(b->gpr[R_RIP], a->gpr[R_RIP]);
         CHECK_EQ(flags_get(b), flags_get(a));
         CHECK_EQ(b->mode, a->mode);
@@ -106,14 +108,48 @@ static void ways_in_and_out(void)
     struct buf info = {0};
     b->engine->info(b, &info);
     const char *calls = strstr(buf_text(&info), "inside blocks: ");
-    CHECK(calls && atoi(calls + 15) < 1500);
-    if (!calls || atoi(calls + 15) >= 1500) printf("%s\n", buf_text(&info));
+    CHECK(calls && atoi(calls + 15) < (int)most);
+    if (!calls || atoi(calls + 15) >= (int)most) printf("%s\n", buf_text(&info));
     buf_free(&info);
     for (unsigned k = 0; k < 2; k++) machine_free(m[k]);
 }
 
+static void ways_in_and_out(void)
+{
+    struct tcg_config config;
+    struct cpu_engine tcg;
+    translator(&config, &tcg);
+    struct machine *m[2] = {machine_protected_engine("max", &interp_engine), machine_protected_engine("max", &tcg)};
+    for (unsigned k = 0; k < 2; k++) put_code(m[k]);
+    compare(m, 240, 1500);
+}
+
+// Null and other selectors in 64-bit code, where FS and GS alone have a base.
+static void loads_in_64_bit(void)
+{
+    static const u8 loop[] = {
+        0xb8, 0x50, 0,    0,    0,    0x8e, 0xe0, 0x64, 0x48, 0x03, 0x34,
+        0x25, 0,    0,    0,    0, // mov eax, SPARE; mov fs, eax; add rsi, fs:[0]
+        0xb8, 0x10, 0,    0,    0,    0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe8, // mov eax, K_DS; mov ds, es, gs
+        0x65, 0x48, 0x03, 0x34, 0x25, 0,    0xb0, 0,    0,                // add rsi, gs:[b000h]
+        0x31, 0xc0, 0x8e, 0xe8, 0x8e, 0xd8, 0x39, 0xf0,                   // xor eax, eax; mov gs, ds; cmp eax, esi
+        0x0f, 0xa0, 0x0f, 0xa9, 0x0f, 0x20, 0xe1, 0x0f, 0x92, 0xc3,       // push fs; pop gs; mov rcx, cr4; setb bl
+        0x83, 0xd5, 1,    0xeb, 0xc5};                                    // adc ebp, 1; jmp loop
+    struct tcg_config config;
+    struct cpu_engine tcg;
+    translator(&config, &tcg);
+    struct machine *m[2] = {machine_long_engine("max", &interp_engine), machine_long_engine("max", &tcg)};
+    for (unsigned k = 0; k < 2; k++) {
+        put_code(m[k]);
+        memcpy(m[k]->ram->host + 0x7000, loop, sizeof loop);
+        m[k]->c->gpr[R_RIP] = 0x7000;
+        m[k]->c->gpr[R_RSP] = 0x9000;
+    }
+    compare(m, 120, 1500);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(ways_in_and_out)};
+    static const struct check_test tests[] = {TEST(ways_in_and_out), TEST(loads_in_64_bit)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }

@@ -176,7 +176,7 @@ static void movement(void)
         {M32, "a3 00 10 00 00", "MEM.4 [0x1000]a4 wr; MOV.4 m, rax"},
         {M16, "a1 34 12", "MEM.2 ds:[0x1234]a2; MOV.2 rax, m"},
         {M64, "8c f8", "CALL.0"}, // no such segment register
-        {M64, "8e d8", "CALL.0"},
+        {M64, "8e d0", "CALL.0"},
         {M64, "48 0f c3 03", "MEM.8 [rbx]a8 wr; MOV.8 m, rax"},
         {M64, "0f b6 c3", "MOVZX.4 rax, rbx cc=1"},
         {M64, "0f b6 c7", "MOVZX.4 rax, bh cc=1"},

@@ -10,7 +10,8 @@ void emit_segload(struct em *m)
     unsigned s = (unsigned)m->op->imm;
     struct opnd to = O_CPU(host_segload);
     i32 seg = (i32)(offsetof(struct cpu, seg) + s * sizeof(struct seg)) - TCG_BIAS;
-    put_imm(m, 4, H_TMP, (i64)(s >= S_FS ? SEG_LOAD_ANY : SEG_LOAD_FLAT) << 24 | seg);
+    unsigned use = m->code64 ? SEG_LOAD_64 : s >= S_FS ? SEG_LOAD_ANY : SEG_LOAD_FLAT;
+    put_imm(m, 4, H_TMP, (i64)use << 24 | seg);
     put_rm(m, 0, 0xff, 4, 2, &to);
     exit_if(m, C_NE);
 }
