@@ -20,6 +20,15 @@ struct entry {
     u8 flags;
 };
 enum { WAYS = 4, SMALL_SETS = 1024, LARGE_SETS = 32, ITLB = 256, PCIDS = 4096 };
+// Pages, by number. One that is too full has all.
+enum { PAGE_SET_BITS = 12, PAGE_SET_MOST = 3000 };
+struct page_set {
+    u64 gen; // entries of another one are none
+    u32 n;
+    struct {
+        u64 page, gen;
+    } at[1 << PAGE_SET_BITS];
+};
 struct tlb2 {
     struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
     u8 next;                        // way to replace
@@ -27,16 +36,42 @@ struct tlb2 {
     bool global, large_page;        // the translation found last was a global page's, one of more than 4 KB
     struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
     struct tlb_filled code;         // of itlb, local pages
-    u64 executed[2][64];            // hash of the pages that code was fetched from since the last flush, [1] of those
-                                    // that were global: whoever caches by linear address has none of the others
+    struct page_set executed[2];    // pages that code was fetched from since the last flush, [1] of those that were
+                                    // global: whoever caches by linear address has none of the others
     u32 space[PCIDS], last_space;
     struct walk_cache walks;
-    u64 pieces[64];                 // hash of the 2 MB pieces whose pages may be in the first level or behind it
+    struct page_set pieces;         // 2 MB pieces whose pages may be in the first level or behind it
     u64 era[2];                     // [write]: stamps of cpu.behind that were made in another one are void
     struct tlb_filled reference[2]; // slots of TLBSET_REFERENCE, of reads and of writes
     u32 stands_for;                 // the set in whose place it was last
 };
 #define ITLB_GLOBAL 1
+
+static u32 set_hash(u64 page) { return (u32)(page * 0x9e3779b97f4a7c15ull >> (64 - PAGE_SET_BITS)); }
+// Where the page is, or would be.
+static u32 set_find(const struct page_set *s, u64 page)
+{
+    u32 i = set_hash(page);
+    while (s->at[i].gen == s->gen && s->at[i].page != page) i = (i + 1) & ((1 << PAGE_SET_BITS) - 1);
+    return i;
+}
+static bool set_has(const struct page_set *s, u64 page)
+{
+    return s->n > PAGE_SET_MOST || s->at[set_find(s, page)].gen == s->gen;
+}
+static void set_add(struct page_set *s, u64 page)
+{
+    if (set_has(s, page)) return;
+    u32 i = set_find(s, page);
+    s->at[i].page = page;
+    s->at[i].gen = s->gen;
+    s->n++;
+}
+static void set_clear(struct page_set *s)
+{
+    s->gen++;
+    s->n = 0;
+}
 
 static void number_spaces(struct tlb2 *t)
 {
@@ -101,17 +136,17 @@ static void flush_l1(struct cpu *c, bool global)
     }
     if (global) {
         c->filled[1].n = 0;
-        memset(t->pieces, 0, sizeof t->pieces);
+        set_clear(&t->pieces);
         t->era[0]++, t->era[1]++;
         t->code.n = TLB_FILLED + 1;
-        memset(t->executed[1], 0, sizeof t->executed[1]);
+        set_clear(&t->executed[1]);
     }
     for (u32 i = 0, n = listed(&t->code, 2 * ITLB); i < n; i++) {
         struct tlb_entry *e = &t->itlb[0][0] + list_at(&t->code, i);
         if (global || !(e->addend & ITLB_GLOBAL)) e->tag = TLB_NONE;
     }
     t->code.n = 0;
-    memset(t->executed[0], 0, sizeof t->executed[0]);
+    set_clear(&t->executed[0]);
     t->walks.gen++;
     restamp(c);
     tlb_new_generation(c, global);
@@ -149,15 +184,6 @@ void tlb_flush_pcid(struct cpu *c, u16 pcid)
 
 void tlb_switch(struct cpu *c) { flush_l1(c, false); }
 
-static u64 *executed_word(struct tlb2 *t, bool global, u64 lin)
-{
-    return &t->executed[global][(lin >> 12 ^ lin >> 24) & 63];
-}
-static u64 executed_bit(u64 lin) { return 1ull << (lin >> 18 & 63); }
-
-static u64 *piece_word(struct tlb2 *t, u64 lin) { return &t->pieces[(lin >> 21 ^ lin >> 33) & 63]; }
-static u64 piece_bit(u64 lin) { return 1ull << (lin >> 27 & 63); }
-
 static void drop_behind(struct cpu *c, u64 lin)
 {
     for (u32 key = 0; key < TLBSET_COUNT * 2; key++) {
@@ -173,7 +199,7 @@ void tlb_flush_page(struct cpu *c, u64 lin)
 {
     struct tlb2 *t = c->tlb2;
     u32 space = current_space(c);
-    bool whole = *piece_word(t, lin) & piece_bit(lin);
+    bool whole = set_has(&t->pieces, lin >> 21);
     t->walks.gen++;
     for (int w = 0; w < WAYS; w++) {
         struct entry *e = &t->small[lin >> 12 & (SMALL_SETS - 1)][w];
@@ -202,9 +228,9 @@ void tlb_flush_page(struct cpu *c, u64 lin)
     }
     for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
     // A process' code says nothing about the kernel's.
-    if (*executed_word(t, true, lin) & executed_bit(lin))
+    if (set_has(&t->executed[1], lin >> 12))
         tlb_new_generation(c, true);
-    else if (*executed_word(t, false, lin) & executed_bit(lin))
+    else if (set_has(&t->executed[0], lin >> 12))
         tlb_new_generation(c, false);
 }
 
@@ -340,7 +366,7 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     if (unlikely(c->witness != NULL)) list_slot(acc == ACC_WRITE ? &t->reference[1] : &t->reference[0], k);
     e->tag = lin & PAGE_MASK;
     e->addend = (u64)(uintptr_t)host - lin;
-    if (t->large_page) *piece_word(t, lin) |= piece_bit(lin);
+    if (t->large_page) set_add(&t->pieces, lin >> 21);
     if (set >= TLBSET_NONE) return host;
     struct tlb_behind *b = c->behind[tlb_behind_set(lin, key)];
     if (b[0].tag != (e->tag | key)) b[1] = b[0];
@@ -357,7 +383,7 @@ u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
         u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
         e->tag = lin & PAGE_MASK;
         e->addend = (pa & PAGE_MASK) | (c->tlb2->global ? ITLB_GLOBAL : 0);
-        *executed_word(c->tlb2, c->tlb2->global, lin) |= executed_bit(lin);
+        set_add(&c->tlb2->executed[c->tlb2->global], lin >> 12);
         if (!c->tlb2->global) list_slot(&c->tlb2->code, (u32)(e - &c->tlb2->itlb[0][0]));
     }
     u64 pa = (e->addend & PAGE_MASK) | (lin & 0xfff);
