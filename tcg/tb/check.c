@@ -20,9 +20,16 @@
 #include "mem/base/err.h"
 #include "tcg/tb/check.h"
 
+static struct check *new_check(void)
+{
+    struct check *k = aligned_alloc(64, align_up(sizeof *k, 64));
+    if (!k) panic("no memory for lockstep");
+    return memset(k, 0, sizeof *k);
+}
+
 struct check *check_new(struct tcg *g)
 {
-    struct check *k = xalloc(sizeof *k);
+    struct check *k = new_check();
     k->g = g;
     k->at = ~(u64)0;
     return k;
@@ -438,7 +445,7 @@ static bool hunt(struct cpu *c, struct check *k, const struct check *first)
 
 static void report(struct cpu *c, struct check *k)
 {
-    struct check *first = xalloc(sizeof *first);
+    struct check *first = new_check();
     take(&k->now, c);
     *first = *k;
     struct buf memory = {0};
