@@ -3,6 +3,7 @@
 // hosts keep instruction fetch coherent with stores by physical address, so nothing needs to be flushed.
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
 #include "tcg/tb/tb.h"
@@ -12,9 +13,9 @@
 enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096, SIDE_PART = 6 };
 _Static_assert((int)REC_AHEAD >= (int)TB_REC_MAX, "a block's stubs are there before it is");
 
-// False with errno. A mapping of length 0 that is "moved" stays, and its pages are seen at the new place, too: a file
-// (memfd) would be a third thing to keep, and under RLIMIT_FSIZE there is none of this size.
-static bool map_twice(u64 size, u8 **rw, const u8 **rx)
+// A mapping of length 0 that is "moved" stays, and its pages are seen at the new place, too: a file (memfd) would be a
+// third thing to keep, and under RLIMIT_FSIZE there is none of this size.
+static bool map_anonymous(u64 size, u8 **rw, const u8 **rx)
 {
     *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (*rw == MAP_FAILED) return false;
@@ -24,6 +25,34 @@ static bool map_twice(u64 size, u8 **rw, const u8 **rx)
     int why = errno;
     munmap(*rw, size);
     if (code != MAP_FAILED) munmap(code, size);
+    errno = why;
+    return false;
+}
+
+// For kernels that refuse that: valgrind's is one.
+static bool map_file(u64 size, u8 **rw, const u8 **rx)
+{
+    int fd = memfd_create("doppel-code", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size)) {
+        if (fd >= 0) close(fd);
+        return false;
+    }
+    *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *code = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    *rx = code;
+    close(fd);
+    if (*rw != MAP_FAILED && code != MAP_FAILED) return true;
+    if (*rw != MAP_FAILED) munmap(*rw, size);
+    if (code != MAP_FAILED) munmap(code, size);
+    return false;
+}
+
+// False with errno.
+static bool map_twice(u64 size, u8 **rw, const u8 **rx)
+{
+    if (map_anonymous(size, rw, rx)) return true;
+    int why = errno;
+    if (why == EINVAL && map_file(size, rw, rx)) return true;
     errno = why;
     return false;
 }
