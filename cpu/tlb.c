@@ -32,7 +32,6 @@ struct page_set {
 struct tlb2 {
     struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
     u8 next;                        // way to replace
-    bool huge;                      // some T_HUGE entry may be there
     bool global, large_page;        // the translation found last was a global page's, one of more than 4 KB
     struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
     struct tlb_filled code;         // of itlb, local pages
@@ -41,6 +40,7 @@ struct tlb2 {
     u32 space[PCIDS], last_space;
     struct walk_cache walks;
     struct page_set pieces;         // 2 MB pieces whose pages may be in the first level or behind it
+    struct page_set huge;           // huge_key() of pages over 2 MB that have entries in `large`
     u64 era[2];                     // [write]: stamps of cpu.behind that were made in another one are void
     struct tlb_filled reference[2]; // slots of TLBSET_REFERENCE, of reads and of writes
     u32 stands_for;                 // the set in whose place it was last
@@ -156,7 +156,7 @@ static void forget_all(struct tlb2 *t)
 {
     memset(t->small, 0, sizeof t->small);
     memset(t->large, 0, sizeof t->large);
-    t->huge = false;
+    set_clear(&t->huge);
 }
 
 void tlb_flush(struct cpu *c, bool global)
@@ -195,6 +195,8 @@ static void drop_behind(struct cpu *c, u64 lin)
 
 static u32 current_space(const struct cpu *c) { return c->tlb2->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0]; }
 
+static u64 huge_key(u64 lin, unsigned page_bits) { return (u64)page_bits << 56 | lin << 16 >> 16 >> page_bits; }
+
 void tlb_flush_page(struct cpu *c, u64 lin)
 {
     struct tlb2 *t = c->tlb2;
@@ -210,10 +212,10 @@ void tlb_flush_page(struct cpu *c, u64 lin)
             if (!(e->flags & T_HUGE)) e->flags = 0;
         }
     }
-    if (t->huge) { // pieces of 4 MB and 1 GB pages may lie anywhere
+    if (set_has(&t->huge, huge_key(lin, 22)) || set_has(&t->huge, huge_key(lin, 30))) { // its pieces may lie anywhere
         whole = true;
         memset(t->large, 0, sizeof t->large);
-        t->huge = false;
+        set_clear(&t->huge);
     }
     if (whole) { // its 4 KB pieces in the first level are not listed
         flush_l1(c, true);
@@ -313,7 +315,7 @@ static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
     struct entry n = {.page = lin >> shift, .pa = r->pa & ~((1ull << shift) - 1), .space = current_space(c)};
     n.flags = T_VALID | (r->writable ? T_WRITE : 0) | (r->user ? T_USER : 0) | (r->nx ? T_NX : 0) |
               (r->global ? T_GLOBAL : 0) | (r->dirty ? T_DIRTY : 0) | (r->page_bits > 21 ? T_HUGE : 0);
-    if (n.flags & T_HUGE) t->huge = true;
+    if (n.flags & T_HUGE) set_add(&t->huge, huge_key(lin, r->page_bits));
     int way = t->next++ & (WAYS - 1);
     for (int w = 0; w < WAYS; w++)
         if (!(set[w].flags & T_VALID) || (set[w].page == n.page && set[w].space == n.space)) {
