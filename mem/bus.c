@@ -6,7 +6,8 @@
 #include "mem/base/err.h"
 #include "mem/bus.h"
 
-#define NPORTS 65536u
+#define NPORTS          65536u
+#define DATA_STORES_MAX 16384 // the slow way of so many costs much more than what it forgets of a page costs anew
 
 void bus_init(struct bus *b)
 {
@@ -254,6 +255,16 @@ static void ram_touched(struct bus *b, struct ram *ram, u64 off, u64 len, u64 pa
     }
 }
 
+// A page with code has no fast path for stores. One that takes many which hit no code holds a stack or data now, and
+// code that ran there once: the engine forgets that, and what still runs it finds again.
+static void data_beside_code(struct bus *b, struct ram *ram, u64 off, u64 pa)
+{
+    u16 *n = &b->data_stores[pa / PAGE_SIZE % ARRAY_LEN(b->data_stores)];
+    if (likely(!(ram->flags[off >> PAGE_BITS] & RAM_CODE)) || b->keep_code || ++*n < DATA_STORES_MAX) return;
+    *n = 0;
+    if (b->hooks.code_written) b->hooks.code_written(b->hooks.owner, pa & PAGE_MASK, PAGE_SIZE);
+}
+
 void bus_store(struct bus *b, u64 pa, u64 val, unsigned size)
 {
     bool split;
@@ -271,6 +282,7 @@ void bus_store(struct bus *b, u64 pa, u64 val, unsigned size)
         if (r->ram->rom) return;
         st_size(r->ram->host + off, val, size);
         ram_touched(b, r->ram, off, size, pa);
+        data_beside_code(b, r->ram, off, pa);
         return;
     }
     region_write(b, r, pa - r->base, val, size);

@@ -60,6 +60,8 @@ struct bus {
     struct parts parts;
     struct bus_hooks hooks;
     struct phys phys;
+    u16 data_stores[64];   // by page: stores into pages with code, since one was last cleared of it …
+    bool keep_code;        // … which never happens: lockstep, where both engines must meet the same
     u16 *port_map;         // 65536 indices into ports, 0 = nobody
     struct region **ports; // ports[0] unused
     u32 nports;

@@ -32,6 +32,7 @@ struct check *check_new(struct tcg *g)
     struct check *k = new_check();
     k->g = g;
     k->at = ~(u64)0;
+    g->bus->keep_code = true;
     return k;
 }
 
