@@ -263,6 +263,12 @@ static void masked_wrap(void)
     CHECK_EQ(EXEC(m, 0x67, 0x66, 0x0f, 0xf7, 0xc1), EXC_PF);
     CHECK_EQ(c->cr2, 0xffffffff);
     CHECK_EQ(peek(m, 0, 1), 0x11);
+    poke(m, PDPT + 8 * 3, 0x103007, 8); // the last 2 MB below 4 GB are there now
+    poke(m, 0x103000 + 8 * 511, 0x200087, 8);
+    CHECK_EQ(EXEC(m, 0x67, 0x66, 0x0f, 0xf7, 0xc1), -1);
+    CHECK_EQ(peek(m, 0x3fffff, 1), 0x77);
+    CHECK_EQ(peek(m, 0, 1), 0x77);
+    CHECK_EQ(peek(m, 1, 1), 0);
     machine_free(m);
 }
 
@@ -339,6 +345,9 @@ static void around(void)
     CHECK(strstr(buf_text(&text), "blocks"));
     struct part *p = parts_find(&m->bus.parts, "cpu0");
     struct state save = {.mode = STATE_SAVE, .out = &image};
+    struct mmu_result w = mmu_walk(c, 0x12345678, ACC_READ, false, false); // no paging
+    CHECK_EQ(w.pa, 0x12345678);
+    CHECK(w.writable && w.user);
     u64 cr0 = c->cr0;
     c->cr0 = CR0_PG; // without PE
     p->ops->state(&save, p->self);
