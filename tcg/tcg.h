@@ -20,6 +20,13 @@
 //   if the target looks at flags before it overwrites them all.
 // - Each block lists the edges that lead to it; when it dies they are made exits again. So what was known of a target
 //   when the link was made holds for as long as the link does.
+// - Memory: each access compares its page's tag in the first-level TLB (mem.c); accesses off one base share a check
+//   (group.c). A miss goes by a routine beside the exits (put_fill, thunk.c) that refills the slot from cpu.behind, a
+//   second level for host code, and only then leaves. A store to a page with code always leaves: it has no entry.
+// - More routines of that kind, called from blocks, save an exit: EFLAGS of a record that was made elsewhere
+// (eflags.c),
+//   a segment register loaded with what it was loaded with before (segload.c). They run on the host's stack, call
+//   nothing, and change scratch registers only.
 #pragma once
 #include "interp/interp.h"
 #include "tcg/ir/ir.h"
