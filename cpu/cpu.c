@@ -241,10 +241,11 @@ static void run_state(struct state *s, struct cpu *c)
     const u32 kept = ATTN_INTR | ATTN_NMI | ATTN_INIT | ATTN_SIPI | ATTN_SHADOW | ATTN_TRAP;
     int halt = c->halt;
     u32 attn = c->attn & kept;
+    bool inhibit_db = c->inhibit_db && (attn & ATTN_SHADOW); // else it says nothing
     state_u64(s, "icount", &c->icount);
     state_int(s, "halt", &halt);
     state_u32(s, "attn", &attn);
-    state_bool(s, "inhibit_db", &c->inhibit_db);
+    state_bool(s, "inhibit_db", &inhibit_db);
     state_bool(s, "nmi_blocked", &c->nmi_blocked);
     state_u8(s, "sipi_vector", &c->sipi_vector);
     state_u64(s, "dr6_pending", &c->dr6_pending);
@@ -257,6 +258,7 @@ static void run_state(struct state *s, struct cpu *c)
     if (!state_ok(s)) return;
     c->halt = halt;
     c->attn = attn | ATTN_CODE;
+    c->inhibit_db = inhibit_db;
 }
 
 // What a loaded file may not contradict: the engines index by these.

@@ -79,6 +79,7 @@ X(STI)
         if (!(c->eflags & FL_IF)) {
             sys_set_eflags(c, FL_IF, FL_IF);
             c->attn |= ATTN_SHADOW; // interrupts only after the next instruction
+            c->inhibit_db = false;
         }
     } else if (c->eflags & FL_VM ? c->cr4 & CR4_VME : c->cpl == 3 && (c->cr4 & CR4_PVI)) {
         if (c->eflags & FL_VIP) gp0(c);
