@@ -9,7 +9,7 @@
 // How far an REP gets before it makes room hangs on the number of its elements alone: not on which of them were moved
 // in bulk, which an engine's marks on pages of code decide too.
 enum {
-    REP_BULK = 8192, // bytes between two looks at what asks for attention; a bulk step ends there at the latest
+    REP_BULK = 4096, // bytes between two looks at what asks for attention; a bulk step ends there at the latest
     REP_TURN =
         256 * 1024,  // … after which the machine looks at its clock: an REP of any length counts as one instruction
     REP_ELEMENT = 16 // what an element weighs of those that are never moved in bulk, in bytes

@@ -59,7 +59,7 @@ bool front_call(struct front *f)
 {
     i64 target;
     if (!target_of(f, &target)) return false;
-    if (!f->code64 && f->c->seg[S_CS].limit < (f->n == 2 ? 0xffff : 0xffffffff)) return false;
+    if (!f->code64 && f->c && f->c->seg[S_CS].limit < (f->n == 2 ? 0xffff : 0xffffffff)) return false;
     mem_push(f, f->n, 0);
     push_next(f);
     jump(f, f->n, target);
