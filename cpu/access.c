@@ -135,7 +135,11 @@ void mem_probe(struct cpu *c, unsigned seg, u64 ea, unsigned n, int acc)
     probe_pages(c, mem_linear(c, seg, ea, n, acc), n, acc, false);
 }
 
-void sys_probe(struct cpu *c, u64 lin, unsigned n, int acc) { probe_pages(c, lin, n, acc, true); }
+void sys_probe(struct cpu *c, u64 lin, unsigned n, int acc)
+{
+    struct tlb_set *s = &c->tlbs[sys_tlb(c)];
+    if (unlikely(!tlb_host(acc == ACC_WRITE ? s->wr : s->rd, lin, n))) probe_pages(c, lin, n, acc, true);
+}
 
 static u64 first_bytes(const u8 *p, u64 n)
 {

@@ -227,10 +227,9 @@ static void through_gate_long(struct cpu *c, const struct gate *g, const struct 
     seg_touch(c, g->sel, &cs);
     sp = frame_commit(c, &f);
     c->cpl = cpl;
-    seg_install(c, S_CS, (g->sel & ~3) | cpl, &cs);
+    enter(c, g, &cs, cpl);
     if (inner) seg_install_null(c, S_SS, cpl);
     set_sp(c, sp);
-    enter(c, g, &cs, cpl);
 }
 
 static void log_event(struct cpu *c, int vector, enum int_kind kind, bool has_err, u32 err)

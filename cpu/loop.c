@@ -108,6 +108,14 @@ static bool stop_before(struct cpu *c)
     return hook_marked(h, lin, pa) && h->code(c, lin);
 }
 
+// Is RF, from an IRET, all that asks for a step? Then nothing that it could hold back is there, and no image of EFLAGS
+// shows whether it lives for the next instruction: a fault sets it there anyway, so does the middle of a string
+// instruction, and all else clears it first, as step() does. So it need not be stepped.
+static bool rf_alone(struct cpu *c)
+{
+    return !(c->dr[7] & 0xff) && !(c->eflags & FL_TF) && !c->hooks && !cpu_virtual_interrupt(c);
+}
+
 static enum cpu_stop run(struct cpu *c)
 {
     for (;;) {
@@ -133,9 +141,14 @@ static enum cpu_stop run(struct cpu *c)
                     c->attn &= ~(u32)ATTN_EXIT;
                     return over && !leave ? CPU_STOP_BUDGET : CPU_STOP_EXIT;
                 }
-                if (unlikely(c->trail->blocks_on)) trail_block(c->trail, c->seg[S_CS].base + c->gpr[R_RIP], 0, c->mode);
-                step(c, shadow);
-                continue;
+                if (shadow || !rf_alone(c)) {
+                    if (unlikely(c->trail->blocks_on))
+                        trail_block(c->trail, c->seg[S_CS].base + c->gpr[R_RIP], 0, c->mode);
+                    step(c, shadow);
+                    continue;
+                }
+                c->eflags &= ~FL_RF;
+                cpu_update_mode(c);
             }
             if ((c->attn & cpu_attn_mask(c) & ~ATTN_EXIT) || c->halt != CPU_RUNNING || c->exc >= 0) continue;
         }

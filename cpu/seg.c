@@ -112,7 +112,7 @@ void seg_update(struct cpu *c, unsigned seg)
 {
     if (seg > S_GS) return;
     derive(c, seg);
-    cpu_update_mode(c);
+    if (seg == S_CS || !cpu_code64(c)) cpu_update_mode(c); // in 64-bit code the others are not part of it
 }
 
 static u32 mode_compute(const struct cpu *c)

@@ -357,11 +357,11 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     if (unlikely(c->witness != NULL) && (acc == ACC_WRITE || !plain)) c->witness(c, *pa, acc);
     if (!plain) return NULL;
     void *host = g.host + (*pa & 0xfff);
-    if (system || c->tlb == &c->tlbs[TLBSET_NONE]) return host;
+    u32 set = system ? sys_tlb(c) : (u32)(c->tlb - c->tlbs), key = set * 2 + (acc == ACC_WRITE);
+    if (set == TLBSET_NONE) return host;
     if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;
     struct tlb2 *t = c->tlb2;
-    struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlb->wr : c->tlb->rd, lin);
-    u32 set = (u32)(c->tlb - c->tlbs), key = set * 2 + (acc == ACC_WRITE);
+    struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlbs[set].wr : c->tlbs[set].rd, lin);
     u32 k = key * TLB_SIZE + (lin >> 12 & (TLB_SIZE - 1));
     if (e->tag == tlb_none(k) || c->slot_global[k] != t->global) list_slot(&c->filled[t->global], k);
     c->slot_global[k] = t->global;
