@@ -93,6 +93,7 @@ bench: all
 	tests/guests/deps boot
 	tests/bench/run --build=$(BUILD)
 	tests/bench/tcg --build=$(BUILD)
+	tests/bench/ops --build=$(BUILD)
 	tests/bench/points --build=$(BUILD)
 demo: deps
 	@$(MAKE) --no-print-directory all

@@ -80,8 +80,9 @@ u64 mem_linear(struct cpu *c, unsigned seg, u64 ea, unsigned n, int acc);
 // Linear addresses with the current privilege.
 INLINE u64 lin_load(struct cpu *c, u64 lin, unsigned size) { return access_lin_load_slow(c, lin, size, false); }
 INLINE void lin_store(struct cpu *c, u64 lin, u64 v, unsigned size) { access_lin_store_slow(c, lin, v, size, false); }
-// Implicit supervisor accesses: descriptor tables, TSS, IDT, inner stacks (SDM vol. 3 4.6: not subject to CPL). SMAP does
-// not ask for EFLAGS.AC there, so they have the rights of one of the supervisor's sets, which they look into and fill.
+// Implicit supervisor accesses: descriptor tables, TSS, IDT, inner stacks (SDM vol. 3 4.6: not subject to CPL). SMAP
+// does not ask for EFLAGS.AC there, so they have the rights of one of the supervisor's sets, which they look into and
+// fill.
 INLINE u32 sys_tlb(const struct cpu *c)
 {
     return unlikely(c->witness != NULL) ? TLBSET_NONE : c->cr4 & CR4_SMAP ? TLBSET_KERNEL_NOUSER : TLBSET_KERNEL;
