@@ -130,6 +130,7 @@ struct tb {
     u32 rec;     // index of the first record
     u32 runs;    // executions while cold
     u64 outside; // with tcg_config.check: instructions that the reference does not execute; CHECK_WIDE
+    const struct check_runs *check; // … the block as the reference executes it
     bool dead, global;
     u8 live; // CPU_HOST_* it uses
     u8 fails;

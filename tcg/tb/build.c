@@ -124,6 +124,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
             return false;
         }
         shorten(t);
+        if (k->cfg.check) check_note(c, t);
         text.len = 0;
     }
     t->code = k->code_used;

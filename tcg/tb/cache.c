@@ -7,7 +7,7 @@
 #include "cpu/mmu.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
-#include "tcg/tb/tb.h"
+#include "tcg/tb/check.h"
 
 // Golden section: neighbouring addresses spread, whatever their distance.
 static u32 hash_block(u64 pa, u32 key) { return (u32)((pa ^ (u64)key << 40) * 0x9e3779b97f4a7c15ull >> 32) % TB_HASH; }
@@ -49,7 +49,7 @@ struct tb *tb_find(const struct tcg *k, u64 pa, u32 key)
 
 struct tb *tb_alloc(struct tcg *k)
 {
-    u64 most = sizeof(struct tb) + TB_MAX * sizeof(struct insn);
+    u64 most = sizeof(struct tb) + TB_MAX * sizeof(struct insn) + (k->cfg.check ? CHECK_RUNS_MAX : 0);
     if (k->meta_used + most > k->meta_size) return NULL;
     struct tb *t = (struct tb *)(k->meta + k->meta_used);
     memset(t, 0, sizeof *t);
@@ -132,7 +132,9 @@ static void kill(struct tcg *k, struct tb *t)
 
 bool tb_insert(struct tcg *k, struct tb *t)
 {
-    k->meta_used += align_up(sizeof *t + t->n * sizeof t->insn[0], 16);
+    u64 size = sizeof *t + t->n * sizeof t->insn[0];
+    if (t->check) size = (const u8 *)t->check + check_runs_size(t->check) - (const u8 *)t;
+    k->meta_used += align_up(size, 16);
     t->hash = *bucket(k->hash, t);
     *bucket(k->hash, t) = t;
     list_page(k, t, 0);

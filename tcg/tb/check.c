@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lockstep (-accel check), by windows of some thousand instructions. The reference goes first, block by block, and all
+// Lockstep (-accel check), by windows of up to 16000 instructions. The reference goes first, block by block, and all
 // that it did is taken back; then translated code covers the same instructions as it always does: linked, through the
 // jump cache, with its own TLBs and exits to C. Where the reference stopped, registers, flags, system state and memory
 // must be the same, and the same number of instructions must have been executed.
@@ -32,6 +32,7 @@ struct check *check_new(struct tcg *g)
     struct check *k = new_check();
     k->g = g;
     k->at = ~(u64)0;
+    k->window = CHECK_WINDOW_NEW;
     g->bus->keep_code = true;
     return k;
 }
@@ -183,53 +184,176 @@ static bool has_ferr(const struct cpu *c, const struct insn *i)
     return (insn_rows[i->op].attr & A_FPU) && !((c->cr0 & CR0_NE) && (c->mode & MODE_X87));
 }
 
+// Executes what begins at `from`, of a block that begins at `start`, until its end or until something asks for
+// attention. Returns how many instructions.
+static unsigned run_on(struct cpu *c, struct check *k, const struct insn *from, u64 start)
+{
+    c->gpr[R_RIP] = start;
+    k->run = from;
+    for (const struct insn *i = from;; i++) {
+        c->cur = i;
+        if (i->exec == interp_stop) break;
+        i->exec(c, i); // may go on for many, or return after one
+        i = c->cur;
+        if (i->exec == interp_stop) break;
+        if (!unlikely(c->attn)) continue;
+        c->cur = i + 1;
+        break;
+    }
+    k->run = NULL;
+    return (unsigned)(c->cur - from);
+}
+
+static bool transfers(const struct insn *i) { return insn_rows[i->op].attr & A_END; }
+
+// Executes t's instruction `i`, at rip.
+static void run_one(struct cpu *c, const struct tb *t, unsigned i, u64 rip)
+{
+    struct insn slot[2] = {t->insn[i], {.exec = interp_stop}};
+    c->gpr[R_RIP] = rip + t->insn[i].len;
+    c->cur = slot;
+    t->insn[i].exec(c, slot);
+    if (unlikely(t->outside & CHECK_WIDE)) cpu_fcw_mode(c);
+}
+
 // Executes t from its instruction `i` on; false: the window ends, for k->why.
 static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsigned i)
 {
-    struct insn slot[2] = {[1] = {.exec = interp_stop}};
-    u64 rip = c->gpr[R_RIP], stop = t->outside >> i;
-    if (k->most - k->n < TB_MAX) stop |= (u64)1 << (k->most - k->n);
-    for (; i < t->n; i++, stop >>= 1) {
+    const struct check_runs *r = t->check;
+    u64 start = c->gpr[R_RIP] - r->at[i];
+    unsigned most = (unsigned)min_u64(k->most - k->n, TB_MAX), first = i;
+    bool whole = t->n - i <= most;
+    while (i < t->n) {
+        unsigned done = 1;
+        bool jumps = true;
         k->i = i;
-        if (unlikely(stop & 1)) return k->why = k->n == k->most ? END_EXACT : END_OUTSIDE, false;
-        if (unlikely(t->outside & CHECK_WIDE) && has_ferr(c, &t->insn[i])) return k->why = END_X87, false;
-        u64 next = rip + t->insn[i].len;
-        slot[0] = t->insn[i];
-        c->gpr[R_RIP] = next;
-        c->cur = slot;
-        t->insn[i].exec(c, slot);
-        if (unlikely(t->outside & CHECK_WIDE)) cpu_fcw_mode(c);
+        if (unlikely(t->outside >> i & 1)) return k->why = END_OUTSIDE, false;
+        if (unlikely(i - first == most)) return k->why = END_EXACT, false;
+        if (likely(whole && r->pos[i] != CHECK_ALONE)) {
+            done = run_on(c, k, &r->insn[r->pos[i]], start);
+            jumps = transfers(&t->insn[i + done - 1]);
+        } else {
+            if (unlikely(t->outside & CHECK_WIDE) && has_ferr(c, &t->insn[i])) return k->why = END_X87, false;
+            run_one(c, t, i, start + r->at[i]);
+        }
+        u64 next = start + r->at[i + done];
+        if (!jumps) c->gpr[R_RIP] = next;
+        k->n += done - 1;
+        k->i = i + done - 1;
         if (unlikely(c->attn) && !attend(c, k)) return false;
         k->n++;
+        i += done;
         if (c->gpr[R_RIP] != next) break;
-        rip = next;
     }
     k->i = 0;
     return true;
 }
 
+// ---- blocks as the reference executes them
+
+static bool near_transfer(const struct insn *i)
+{
+    switch (i->op) {
+    case OP_JCC_Jb:
+    case OP_JCC_Jz:
+    case OP_JMP_Jb:
+    case OP_JMP_Jz:
+    case OP_JMP_Ev:
+    case OP_CALL_Jz:
+    case OP_CALL_Ev:
+    case OP_RET:
+    case OP_RET_Iw: return true;
+    default: return false;
+    }
+}
+
+static bool changes_mode(const struct insn *i)
+{
+    return (insn_rows[i->op].attr & A_FPU) || i->op == OP_FXRSTOR_M || i->op == OP_XRSTOR_M;
+}
+
+// What reads RIP, or goes in steps, or must be looked at before or behind it.
+static bool goes_alone(const struct insn *i)
+{
+    u32 attr = insn_rows[i->op].attr;
+    if (i->op == OP_NONE || (attr & (A_SYS | A_IO)) || changes_mode(i)) return true;
+    if ((attr & A_STR) && (i->pfx & (PFX_REP | PFX_REPNE))) return true;
+    if (i->is_mem && i->base == R_RIP && i->disp > INT32_MAX - 1024) return true; // rebased it would overflow
+    return (attr & A_END) && !near_transfer(i);
+}
+
+// The instruction as it must be while RIP stands at the block's start, and its own end lies `end` bytes behind that.
+static void rebase(struct insn *i, unsigned end)
+{
+    if (i->is_mem && i->base == R_RIP) i->disp += (i32)end;
+    if (i->op == OP_CALL_Ev)
+        i->imm = end;
+    else if (near_transfer(i) && !i->is_mem)
+        i->disp = (i32)end;
+}
+
 void check_note(struct cpu *c, struct tb *t)
 {
+    struct check_runs *r = (struct check_runs *)(void *)&t->insn[t->n];
+    static const struct insn stop = {.exec = interp_stop};
+    bool open = false; // a run that needs its end
+    r->n = 0;
+    r->at[0] = 0;
+    t->outside = 0;
     for (unsigned i = 0; i < t->n; i++) {
-        if (outside(c, &t->insn[i])) t->outside |= (u64)1 << i;
-        if (insn_rows[t->insn[i].op].attr & (A_FPU | A_MMX | A_SSE)) t->outside |= CHECK_WIDE;
+        const struct insn *from = &t->insn[i];
+        bool out = outside(c, from), alone = out || goes_alone(from);
+        r->at[i + 1] = r->at[i] + from->len;
+        r->pos[i] = alone ? CHECK_ALONE : r->n;
+        if (out) t->outside |= (u64)1 << i;
+        if (changes_mode(from)) t->outside |= CHECK_WIDE;
+        if (alone && open) r->insn[r->n++] = stop;
+        open = !alone;
+        if (alone) continue;
+        r->insn[r->n] = *from;
+        rebase(&r->insn[r->n++], r->at[i + 1]);
+        if (!near_transfer(from)) continue;
+        r->insn[r->n++] = stop;
+        open = false;
     }
+    if (open) r->insn[r->n++] = stop;
+    t->check = r;
+}
+
+// ---- finding blocks
+
+static struct check_jump *jump_slot(struct check *k, u64 lin) { return &k->jump[(lin ^ lin >> 12) % CHECK_JUMPS]; }
+
+static void know_epoch(struct check *k)
+{
+    if (k->epoch != k->g->epoch) memset(k->jump, 0, sizeof k->jump);
+    k->epoch = k->g->epoch;
 }
 
 // The block at RIP as the dispatcher would find it; NULL: there is none that may be executed.
 static const struct tb *block_at(struct cpu *c, struct check *k)
 {
-    u64 rip = c->gpr[R_RIP], lin = tb_linear(c, rip), pa = tlb_fetch(c, lin, NULL);
+    u64 rip = c->gpr[R_RIP], lin = tb_linear(c, rip);
+    struct check_jump *j = jump_slot(k, lin);
+    const struct tb *t = j->t;
+    if (likely(j->lin == lin && j->context == c->context && t && !t->dead))
+        return cpu_code64(c) || rip + t->bytes - 1 <= c->seg[S_CS].limit ? t : NULL;
+    u64 pa = tlb_fetch(c, lin, NULL);
     u32 marks = k->hooks ? hook_key(k->hooks, lin, pa) : 0;
     if (unlikely(marks) && hook_marked(k->hooks, lin, pa)) return NULL;
-    const struct tb *t = tb_find(k->g, pa, c->mode | marks);
+    t = tb_find(k->g, pa, c->mode | marks);
     if (!t) {
         c->hooks = k->hooks; // where its breakpoints are
         t = tb_build(c, k->g, rip, pa, marks);
         c->hooks = NULL;
+        know_epoch(k);
     }
     if (!t || (!cpu_code64(c) && rip + t->bytes - 1 > c->seg[S_CS].limit)) return NULL;
-    if (t->pa2 != ~(u64)0 && tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) return NULL;
+    if (t->pa2 != ~(u64)0) {
+        if (tlb_fetch(c, tb_linear(c, rip + (PAGE_SIZE - (pa & 0xfff))), NULL) != t->pa2) return NULL;
+    } else { // marks that a debugger sets later flush all
+        *j = (struct check_jump){lin, c->context, t};
+    }
     return t;
 }
 
@@ -242,7 +366,7 @@ static void run_reference(struct cpu *c, struct check *k, const struct tb *t, un
         k->rip = c->gpr[R_RIP];
         if (!t) k->t = t = block_at(c, k);
         k->why = t ? END_FULL : END_OUTSIDE;
-        if (!t || k->n >= CHECK_WINDOW) {
+        if (!t || k->n >= k->window) {
             k->t = NULL;
             return;
         }
@@ -273,6 +397,7 @@ static void reference(struct cpu *c, struct check *k, const struct tb *t, unsign
     k->most = most;
     k->n = k->npages = k->nbounds = 0;
     k->walked = k->half = false;
+    know_epoch(k);
     take(&k->before, c);
     k->hooks = c->hooks;
     c->hooks = NULL;
@@ -284,6 +409,11 @@ static void reference(struct cpu *c, struct check *k, const struct tb *t, unsign
     int stopped = setjmp(k->out);
     if (!stopped) run_reference(c, k, t, first);
     if (stopped == 1) k->why = END_FAULT;
+    if (stopped && k->run) {
+        k->i += (unsigned)(c->cur - k->run);
+        k->n += (u64)(c->cur - k->run);
+    }
+    k->run = NULL;
     // A store to code has been made when it is found out.
     if (stopped && k->t) k->half |= k->why == END_CODE || half_done(&k->t->insn[k->i], stopped == 2 && k->store);
     bool leaves = k->why >= END_DEVICE && k->why <= END_ATTENTION; // translated code does, there
@@ -307,8 +437,16 @@ static void reference(struct cpu *c, struct check *k, const struct tb *t, unsign
     undo(c, k);
 }
 
+static void set_length(struct check *k)
+{
+    bool new = k->compiled != k->g->st.compiled;
+    k->compiled = k->g->st.compiled;
+    k->window = new ? CHECK_WINDOW_NEW : min_u64(2 * k->window, CHECK_WINDOW);
+}
+
 bool check_open(struct cpu *c, struct check *k, const struct tb *t, unsigned first)
 {
+    if (!k->hunting) set_length(k);
     u32 epoch = k->g->epoch;
     u64 most = k->most_next;
     k->most_next = 0;

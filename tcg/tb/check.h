@@ -6,11 +6,27 @@
 #include "tcg/tb/tb.h"
 
 enum {
-    CHECK_WINDOW = 2000, // instructions that the reference goes ahead, up to the end of the block
-    CHECK_PAGES = 64     // that it may write to
+    // Instructions that the reference goes ahead, up to the end of the block. What differs may be overwritten before a
+    // window ends, so while code is new windows are short; while nothing is translated they grow.
+    CHECK_WINDOW_NEW = 1000,
+    CHECK_WINDOW = 16000,
+    CHECK_PAGES = 256, // that it may write to
+    CHECK_JUMPS = 4096 // blocks that the reference finds by linear address
 };
-#define CHECK_WIDE ((u64)1 << 63) // tb.outside: some instruction is x87, MMX or SSE
-enum check_end {                  // of a window
+#define CHECK_WIDE ((u64)1 << 63) // tb.outside: some instruction may change or need MODE_X87
+
+// A block's instructions once more, for the reference: runs, in which one goes on into the next (insn_next()) while RIP
+// stands at the block's start, each with interp_stop behind it. See interp/engine.c, whose blocks are made so.
+enum { CHECK_ALONE = 0xff };
+struct check_runs {
+    u16 at[TB_MAX + 1]; // where each instruction begins, from the block's start
+    u8 pos[TB_MAX];     // … its element of insn[]; CHECK_ALONE: it must be executed with RIP behind it
+    u8 n;
+    struct insn insn[];
+};
+enum { CHECK_RUNS_MAX = sizeof(struct check_runs) + 2 * TB_MAX * sizeof(struct insn) };
+INLINE u64 check_runs_size(const struct check_runs *r) { return sizeof *r + r->n * sizeof r->insn[0]; }
+enum check_end { // of a window
     END_FULL,
     END_EXACT, // the slice's last instruction
     END_DEVICE,
@@ -41,6 +57,10 @@ struct check_bound { // where the reference entered a block
 struct check_stats {
     u64 windows, insns, again, ends[END_COUNT];
 };
+struct check_jump {
+    u64 lin, context; // cpu.context
+    const struct tb *t;
+};
 struct check {
     struct tcg *g;
     u64 at;                           // icount where the open window ends; ~0: none is open
@@ -51,6 +71,7 @@ struct check {
     unsigned first;                   // … at this instruction
     u64 rip;                          // … at this address
     unsigned i;                       // … before this one
+    const struct insn *run;           // if not NULL: cpu.cur is so far behind that one
     u32 rest;                         // … with so many left of the block that translated code may begin
     int exc;                          // the fault
     u64 cr2;
@@ -67,7 +88,10 @@ struct check {
     bool faulted;                  // translated code raised an exception inside the window
     const char *what;              // differs
     bool hunting;
-    u64 most_next;                // while hunting
+    u64 most_next;        // while hunting
+    u64 window, compiled; // instructions; tcg_stats.compiled when it was opened
+    u32 epoch;            // of the pointers in jump[]
+    struct check_jump jump[CHECK_JUMPS];
     struct check_state then, now; // the reference's before the block to blame; translated code's
     struct check_bound blame;
     struct check_stats st;
