@@ -218,12 +218,13 @@ static void memory_load(struct state *s, u8 *p, u64 size)
         const u8 *l = take(s, 4), *data = l ? take(s, ld32(l)) : NULL;
         if (!data) break;
         uLongf got = n;
-        if (!ld32(l))
-            memset(tmp, 0, n);
-        else if (uncompress(tmp, &got, data, ld32(l)) != Z_OK || got != n)
-            state_fail(s, "memory is damaged");
-        if (!state_ok(s) || !memcmp(p + at, tmp, n)) continue; // equal pages stay untouched: no host memory for zeros
-        if (s->mode == STATE_LOAD)
+        bool zero = !ld32(l);
+        if (!zero && (uncompress(tmp, &got, data, ld32(l)) != Z_OK || got != n)) state_fail(s, "memory is damaged");
+        if (!state_ok(s)) break;
+        if (zero ? all_zero(p + at, n) : !memcmp(p + at, tmp, n)) continue; // untouched: no host memory for zeros
+        if (s->mode == STATE_LOAD && zero)
+            memset(p + at, 0, n);
+        else if (s->mode == STATE_LOAD)
             memcpy(p + at, tmp, n);
         else if (s->diffs++, s->out)
             buf_printf(s->out, "%s: memory differs in the MB at %llx\n", s->section, (unsigned long long)at);
