@@ -147,6 +147,7 @@ u32 sys_io_in(struct cpu *c, u16 port, unsigned size)
     debug_check_io(c, port, size);
     c->bus->cur_cpu = c->index;
     u32 v = bus_in(c->bus, port, size);
+    if (trace_on(&c->bus->log, cpu_in)) trace(&c->bus->log, cpu_in, port, size, v);
     trail_io(c, port, v, size, false);
     cpu_hook(c, HOOK_IN, port | size << 16, v, 0);
     return v;
@@ -157,6 +158,7 @@ void sys_io_out(struct cpu *c, u16 port, u32 v, unsigned size)
     io_check(c, port, size);
     debug_check_io(c, port, size);
     c->bus->cur_cpu = c->index;
+    if (trace_on(&c->bus->log, cpu_out)) trace(&c->bus->log, cpu_out, port, size, v);
     bus_out(c->bus, port, v, size);
     trail_io(c, port, v, size, true);
     cpu_hook(c, HOOK_OUT, port | size << 16, v, 0);

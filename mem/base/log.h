@@ -66,6 +66,7 @@ void log_item(struct log *l, enum log_cat c, const char *fmt, ...) PRINTF(3, 4);
 void log_guest(struct log *l, const char *who, const char *fmt, ...) PRINTF(3, 4);
 void log_unimp(struct log *l, const char *who, const char *fmt, ...) PRINTF(3, 4);
 void log_trace(struct log *l, enum trace_id id, u64 a, u64 b, u64 c, u64 d);
+#define trace_on(l, name)                  unlikely((l)->trace_on[TRACE_##name / 8] >> TRACE_##name % 8 & 1)
 #define trace(l, name, ...)                TRACE_PICK(l, TRACE_##name, ##__VA_ARGS__, 0, 0, 0, 0)
 #define TRACE_PICK(l, id, a, b, c, d, ...) log_trace(l, id, a, b, c, d)
 // Parses QEMU's -d list ("int,guest_errors,trace:ide_*"); false with a message that names the wrong item.

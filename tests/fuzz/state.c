@@ -26,7 +26,10 @@ static void fuzz_one(const u8 *data, size_t len)
     struct state l = {.mode = STATE_LOAD, .in = exact, .len = n};
     machine_state(&p->m, &l);
     if (state_ok(&l)) {
-        machine_run(&p->m, 50 * FUZZ_LOOK);
+        // A turn of the processor, at most 40,000 instructions of whatever lies there; of one that sleeps more, to
+        // events.
+        machine_run(&p->m, FUZZ_LOOK);
+        if (p->m.cpu[0]->halt != CPU_RUNNING) machine_run(&p->m, 50 * FUZZ_LOOK);
         struct state again = {.mode = STATE_SAVE, .out = &out};
         machine_state(&p->m, &again);
         if (!state_ok(&again)) abort();
