@@ -385,7 +385,8 @@ static bool multiboot_info(struct load *l, const struct image *m)
     u8 info[88] = {0};
     u32 count;
     char *cmd = l->o->append ? xasprintf("%s %s", l->o->kernel, l->o->append) : xstrdup(l->o->kernel);
-    st32(info, 1 | 4 | 8 | 0x40 | 0x200); // memory, command line, modules, memory map, loader's name
+    st32(info, 1 | 2 | 4 | 8 | 0x40 | 0x200); // memory, boot device, command line, modules, memory map, loader's name
+    st32(info + 12, 0x8000ffff);              // first partition of the first disk, as QEMU says
     st32(info + 16, add_string(&strings, cmd));
     st32(info + 64, add_string(&strings, "doppel"));
     st32(info + 48, MMAP);

@@ -40,7 +40,7 @@ static void port_write(void *self, u64 off, u64 val, unsigned size)
     if (range_ok(off, size, 4)) st_size(t->port + off, val, size);
 }
 
-static u64 none_read(void *self, u64 off, unsigned size) { return ~(u64)0; }
+static u64 none_read(void *self, u64 off, unsigned size) { return 0; } // as QEMU's
 static void flush_write(void *self, u64 off, u64 val, unsigned size)
 {
     struct bus *b = ((struct testdev *)self)->bus;

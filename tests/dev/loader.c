@@ -221,7 +221,7 @@ static void multiboot(void)
         CHECK_EQ(get32(h, FW_CFG_KERNEL_SIZE), 0x2000);
         CHECK_EQ(get32(h, FW_CFG_KERNEL_ENTRY), 0x100010);
         get(h, FW_CFG_INITRD_DATA, i, sizeof i);
-        CHECK_EQ(ld32(i), 0x24d);
+        CHECK_EQ(ld32(i), 0x24f);
         u32 base = get32(h, FW_CFG_CMDLINE_ADDR);
         CHECK_EQ(ld32(i + 16), base);
         get(h, FW_CFG_CMDLINE_DATA, s, sizeof s);
