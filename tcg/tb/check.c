@@ -415,6 +415,8 @@ static void reference(struct cpu *c, struct check *k, const struct tb *t, unsign
     }
     k->run = NULL;
     // A store to code has been made when it is found out.
+    // #XM, or #UD in its place, is raised behind MXCSR's flags.
+    k->half |= stopped == 1 && (c->exc == EXC_XM || (c->exc == EXC_UD && !(c->cr4 & CR4_OSXMMEXCPT)));
     if (stopped && k->t) k->half |= k->why == END_CODE || half_done(&k->t->insn[k->i], stopped == 2 && k->store);
     bool leaves = k->why >= END_DEVICE && k->why <= END_ATTENTION; // translated code does, there
     k->rest = k->t && leaves ? k->t->n - k->i : 0;

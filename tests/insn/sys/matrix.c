@@ -17,7 +17,15 @@
 #define ABSENT_PAGE "$0x600000"
 #define REG         "e"
 #endif
-enum { NO_DATA = SPARE + 8, NO_CODE = SPARE + 16, NO_STACK = SPARE + 24, IRQ_BASE = 0x30, INT_N = 0x3f, ANYWHERE = 1 };
+enum {
+    NO_DATA = SPARE + 8,
+    NO_CODE = SPARE + 16,
+    NO_STACK = SPARE + 24,
+    IRQ_BASE = 0x30,
+    INT_N = 0x3f,
+    ANYWHERE = 1,
+    OSXMMEXCPT = 0x400
+};
 static const u32 unmasked = 0x1f00; // MXCSR: invalid operations are not masked
 CODE(m_div, "xor %edx,%edx\n xor %ecx,%ecx\n.globl m_div_at\nm_div_at: div %ecx");
 CODE(m_step, "nop\n.globl m_step_at\nm_step_at: nop");
@@ -50,7 +58,7 @@ static const struct first {
     const u8 *code, *at; // at: the saved IP
     enum class class;
     bool soft; // no EXT
-    ul flags, cr0;
+    ul flags, cr0, cr4_off;
 } firsts[] = {
     {"#DE", DE, m_div, m_div_at, CONTRIBUTORY},
     {"#DB", DB, m_step, m_step_at, BENIGN, .flags = F_TF},
@@ -70,6 +78,7 @@ static const struct first {
     {"#MF", MF, m_mf, m_mf_at, BENIGN},
     {"#AC", AC, m_ac, m_ac, BENIGN, .flags = F_AC, .cr0 = CR0_AM},
     {"#XM", XM, m_xm, m_xm_at, BENIGN},
+    {"#XM without OSXMMEXCPT", UD, m_xm, m_xm_at, BENIGN, .cr4_off = OSXMMEXCPT},
     {"INT n", INT_N, m_intn, m_intn, BENIGN, true},
     {"an interrupt", IRQ_BASE, m_spin, m_spin, BENIGN, .flags = F_IF},
 };
@@ -134,6 +143,7 @@ static void one(const struct first *f, enum how how)
 #endif
     arrange(f->vec, how);
     wcr0(cr0 | f->cr0);
+    wcr4(rcr4() & ~f->cr4_off);
     if (f->vec == IRQ_BASE) timer();
     run(&r);
     if (f->vec == IRQ_BASE) {
@@ -141,7 +151,14 @@ static void one(const struct first *f, enum how how)
         outb(0x20, 0x20);
     }
     wcr0(cr0);
+    wcr4(rcr4() | f->cr4_off);
     asm_("fninit");
+    if (f->code == m_xm) {
+        u32 mxcsr, masked = 0x1f80;
+        asm_("stmxcsr %0" : "=m"(mxcsr));
+        asm_("ldmxcsr %0" ::"m"(masked));
+        EQ("MXCSR, IE set by the exception", mxcsr, unmasked | 1);
+    }
     bool twice = f->class == PAGE || (f->class == CONTRIBUTORY && s->vec != PF);
     const u8 *at = twice || f->at == (u8 *)ANYWHERE ? NULL : f->at;
     u32 err = s->err | (how <= GATE_TYPE ? f->vec * 8 : 0) | (s->vec != PF && !f->soft);
@@ -164,7 +181,7 @@ void test_main(void)
     set_desc(NO_DATA, descriptor(0, 0xfffff, 0xc073));
 #ifndef __x86_64__
     set_desc(NO_STACK, descriptor(0, 0xfffff, 0xc033));
-    wcr4(rcr4() | 0x600 | CR4_PSE); // OSFXSR, OSXMMEXCPT
+    wcr4(rcr4() | CR4_OSFXSR | OSXMMEXCPT | CR4_PSE);
     pages_on();
     page_dir[0xfee00000 >> 22] = 0xfec00000 | P | PW | PU | PS;
     page_set((void *)0x600000, 0);
