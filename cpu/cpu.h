@@ -246,7 +246,8 @@ enum {
     MODE_X87 =
         1 << 10, // x87 and MMX do not raise #NM or #UD (CR0.EM, TS); FCW masks all exceptions, see cpu_fcw_mode()
     MODE_SSE = 1 << 11, // the same for SSE (CR4.OSFXSR too), and MXCSR masks all exceptions
-    MODE_TLB_SHIFT = 8
+    MODE_TLB_SHIFT = 8,
+    MODE_ALL = 0xfff // the other bits of a key: hook.h
 };
 
 struct fpu {
@@ -389,6 +390,9 @@ struct cpu {
     struct fpu fpu;
     u8 host_x87[512] __attribute__((aligned(16))); // FXSAVE image on its way between fpu and the host's registers
     struct seg_load seg_loads[SEG_LOADS];
+    // The translator's: its code's stack while it does not run, that stack's empty state, C's stack while it does.
+    u64 host_sp, host_top, host_c_sp;
+    u64 host_ret;              // address of code: RET's address is not the newest on that stack
     u64 host_segload;          // address of code: loads a segment register that seg_loads knows
     u64 host_load, host_getfl; // addresses of code: loads the vector registers; gets EFLAGS
     u32 mxcsr, host_mxcsr;     // host_mxcsr: what C runs with, set by the translator

@@ -9,10 +9,13 @@
 //   address & 0xfff) of the block's start, so it stays the same within a page and blocks are keyed by physical address.
 // - Flags: the record of cpu/flags.h, partly still in registers: each exit's record says where.
 // - Whatever translated code cannot do it leaves to C by an exit: it jumps to the stub of a tb_rec, one of an array of
-//   HOST_STUB bytes each, which calls a thunk; that makes the record's index of the return address, stores the
-//   registers and returns to exec.c (who has the index already in R11D jumps to cpu.host_exit). There C executes the
-//   guest instruction with the interpreter's function, links a jump, or looks the next block up. So C never runs above
-//   translated code and may longjmp.
+//   HOST_STUB bytes each, which pushes the record's index and goes to a thunk; that stores the registers and returns to
+//   exec.c (who has the index in R11D jumps to cpu.host_exit). There C executes the guest instruction with the
+//   interpreter's function, links a jump, or looks the next block up. So C never runs above translated code and may
+//   longjmp.
+// - Translated code has a stack of its own (cpu.host_sp while C runs), where the host's CALL and RET serve as the
+//   guest's: call.c. It outlives exits. Neither exits nor entries are calls for the host, whose prediction of returns
+//   they would put out of step.
 // - cpu.left counts down by the block's instructions at its entry; below zero it exits (REC_BUDGET) with nothing done.
 // - A jump that C has linked (an edge) need not pass there: it takes off what its target counts less what its own block
 //   has counted too much and goes on behind the target's count; below zero it exits as if it were not linked, which
@@ -159,7 +162,7 @@ struct tb_code {
     u64 *count;         // NULL, or where the code shall count its executions
     u16 *map; // NULL, or room for IR_MAX + 1: offset of each operation's code; behind the last, the cold part's
 };
-enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576, HOST_STUB = 5 /* bytes of an exit stub */ };
+enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576, HOST_STUB = 10 /* bytes of an exit stub */ };
 
 struct compile_env {
     const struct cpu *c; // mode and features only
@@ -193,7 +196,9 @@ bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
 void opt_flags(struct compile_env *e, const struct tb *t);
 // host/x64/: IR to host code.
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out);
-// Emits the code that enters and leaves translated code at `rw`/`rx`; returns its length. stubs: where stub 0 will run.
+// Emits the code that enters and leaves translated code at `rw`/`rx`; returns its length.
+// Bytes that an executed CALL takes of translated code's stack.
+enum { HOST_FRAME = 24 };
 // Which one: by the tables, the kind of access, whether IR_T0 is live.
 #define HOST_FILL(set, write, t0) ((set)*4u + (write)*2u + (t0))
 enum { HOST_FILLS = 4 * TLBSET_NONE };
@@ -208,8 +213,9 @@ struct host_entry {
     const u8 *fill[HOST_FILLS];          // … or first, see tb_rec.fill
     const void *load;                    // cpu.host_load
     const void *flags, *getfl, *segload; // cpu.host_flags, host_getfl, host_segload
+    const void *ret, *stray; // cpu.host_ret; where RET comes to by the frame that stands for none
 };
-u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h);
+u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
 // Writes the exit stubs of records first … first + n - 1, as their `fill` says; stub 0 stands at rw and rx.
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n);
 // Makes the code of an EDGE_SIDE of block t, whose code is at offset `code`, at offset `at`, where there is room for

@@ -39,6 +39,13 @@ static void target_to_t0(struct front *f)
 }
 static void look_up(struct front *f) { add(f, IR_LOOKUP, f->n, IR_NONE, IR_T0); }
 static void go(struct front *f) { add(f, IR_GO, 0, IR_NONE, IR_NONE); }
+// The jump of a CALL, behind push_next().
+static void call_by(struct front *f, enum ir_code op, unsigned size, i64 target)
+{
+    struct ir_op *o = add(f, op, size, IR_NONE, IR_T0);
+    o->imm = target;
+    o->disp = f->off;
+}
 static void push_next(struct front *f)
 {
     add(f, IR_RIP, f->n, IR_T0, IR_NONE)->imm = f->off;
@@ -62,7 +69,7 @@ bool front_call(struct front *f)
     if (!f->code64 && f->c && f->c->seg[S_CS].limit < (f->n == 2 ? 0xffff : 0xffffffff)) return false;
     mem_push(f, f->n, 0);
     push_next(f);
-    jump(f, f->n, target);
+    call_by(f, IR_CALLTO, f->n, target);
     return true;
 }
 bool front_call_e(struct front *f)
@@ -71,16 +78,16 @@ bool front_call_e(struct front *f)
     mem_push(f, f->n, IR_T0LIVE);
     look_up(f);
     push_next(f);
-    go(f);
+    call_by(f, IR_CALLGO, 0, 0);
     return true;
 }
 bool front_ret(struct front *f)
 {
     mem_top(f, f->n);
     load_t0(f, f->n, IR_M);
-    look_up(f);
-    move_sp(f, f->n + (f->i->op == OP_RET_Iw ? (u16)f->i->imm : 0));
-    go(f);
+    struct ir_op *o = add(f, IR_RET, f->n, IR_NONE, IR_T0);
+    o->disp = f->n + (f->i->op == OP_RET_Iw ? (u16)f->i->imm : 0);
+    o->asz = f->sw;
     return true;
 }
 

@@ -32,6 +32,7 @@ static unsigned sizes(unsigned op)
     case IR_LEAVE:
     case IR_SAHF:
     case IR_GO:
+    case IR_CALLGO:
     case IR_SETFL:
     case IR_CLRFL: return 0;
     case IR_GETFL:
@@ -84,6 +85,8 @@ static unsigned sizes(unsigned op)
     case IR_LOOKUP:
     case IR_JCC:
     case IR_JRCXZ:
+    case IR_CALLTO:
+    case IR_RET:
     case IR_JMP: return S_248;
     default: return S_INT;
     }
@@ -138,6 +141,9 @@ static bool a_may_be_m(unsigned op)
     case IR_BITS:
     case IR_KEEP:
     case IR_SEGLOAD:
+    case IR_CALLTO:
+    case IR_CALLGO:
+    case IR_RET:
     case IR_STCPU: return false;
     default: return true;
     }
@@ -193,7 +199,8 @@ static bool writes_implied(unsigned op)
 static bool only_t0(unsigned op)
 {
     return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU || op == IR_MASK ||
-           op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT || op == IR_SEGLOAD;
+           op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT || op == IR_SEGLOAD || op == IR_CALLTO ||
+           op == IR_CALLGO || op == IR_RET;
 }
 
 static const char *use_m(const struct state *s, unsigned size, bool write)
@@ -268,6 +275,7 @@ static const char *check_imm(const struct ir_op *o)
     case IR_RIP:
     case IR_JCC:
     case IR_JRCXZ:
+    case IR_CALLTO:
     case IR_JMP: return o->imm != (i32)o->imm ? "target out of reach" : NULL;
     case IR_SETFL:
     case IR_CLRFL: return o->imm & IR_FL_ALL || o->imm != (u32)o->imm ? "arithmetic flags" : NULL;
@@ -321,7 +329,7 @@ static const char *check_operands(const struct state *s, const struct ir_op *o)
 static bool goes_with_lookup(const struct ir_op *o)
 {
     return o->op == IR_MOV || o->op == IR_LEA || o->op == IR_ADD || o->op == IR_SUB || o->op == IR_RIP ||
-           o->op == IR_NOP || o->op == IR_GO || o->op == IR_KEPT || o->op == IR_MASK || o->op == IR_SETFL ||
+           o->op == IR_NOP || o->op == IR_GO || o->op == IR_CALLGO || o->op == IR_KEPT || o->op == IR_MASK || o->op == IR_SETFL ||
            o->op == IR_LDCPU || o->op == IR_STCPU || o->op == IR_STIMM || o->op == IR_STADDR;
 }
 
@@ -358,7 +366,7 @@ static const char *check(const struct state *s, const struct ir_op *o)
     if (s->called && o->op != IR_LEAVE && o->op != IR_JMP && o->op != IR_NOP)
         return "operation behind the CALL of its instruction";
     if (o->op == IR_LEAVE && !s->called) return "LEAVE without CALL";
-    if (o->op == IR_GO && !s->looked_up) return "GO without LOOKUP";
+    if ((o->op == IR_GO || o->op == IR_CALLGO) && !s->looked_up) return "GO without LOOKUP";
     if (s->looked_up && !goes_with_lookup(o)) return "operation between LOOKUP and GO that may destroy what was found";
     return check_operands(s, o);
 }

@@ -24,6 +24,7 @@ static unsigned reads_of(const struct ir_op *o)
     case IR_SHLDV:
     case IR_SHRDV:
     case IR_JMP:
+    case IR_CALLTO:
     case IR_JRCXZ: return 0;
     default: return ir_facts[o->op].props & IR_EXIT ? IR_FL_ALL : ir_facts[o->op].reads;
     }

@@ -21,7 +21,7 @@ struct tcg *tb_cache_get(struct cpu *c)
         k = b->code_cache = xalloc(sizeof *k);
         k->bus = b;
         k->cfg = c->engine->config ? *(const struct tcg_config *)c->engine->config : tcg_default_config;
-        k->meta_used = 16; // number 0 is nobody's
+        k->meta_used = TB_FIRST;
         code_open(k, k->cfg.size);
     }
     if (k->users == ARRAY_LEN(k->cpu)) panic("too many CPUs");
@@ -246,13 +246,13 @@ void tb_narrow(struct tcg *k, struct tb *t)
 
 void tb_forget(struct tcg *k)
 {
-    bool empty = k->meta_used == 16;
+    bool empty = k->meta_used == TB_FIRST;
     for (u32 i = 0; i < k->users; i++) tlb_new_generation(k->cpu[i], true);
     if (empty) return;
     memset(k->hash, 0, sizeof k->hash);
     memset(k->pages, 0, sizeof k->pages);
     memset(k->gone, 0, sizeof k->gone);
-    k->meta_used = 16;
+    k->meta_used = TB_FIRST;
     k->code_used = k->code_first;
     k->side_used = k->side_first;
     if (k->count) memset(k->count, 0, k->rec_used * sizeof *k->count);

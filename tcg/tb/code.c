@@ -88,7 +88,7 @@ void code_open(struct tcg *k, u64 bytes)
     k->stubs = 8192;
     k->host.rec = k->rec;
     k->host.meta = k->meta;
-    if (host_thunks(k->rw, k->rx, k->rx + k->stubs, &k->host) > k->stubs) panic("the thunks do not fit");
+    if (host_thunks(k->rw, k->rx, &k->host) > k->stubs) panic("the thunks do not fit");
     k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
     k->nstub = 0;
     code_room(k);
@@ -106,6 +106,28 @@ void code_close(struct tcg *k)
     munmap(k->rec, (u64)k->rec_size * sizeof *k->rec);
     if (k->count) munmap(k->count, (u64)k->rec_size * sizeof *k->count);
 }
+
+enum { STACK_SIZE = 2 << 20, STACK_SIGNALS = 256 << 10 /* a signal's frame and handler */ };
+_Static_assert(STACK_SIZE / 2 - STACK_SIGNALS >= STACK_CALLS * HOST_FRAME, "half of it is enough for a turn");
+
+// The frame that stands for none: its RIP is no address, but a guest may try them all. It would then fault behind the
+// RET, not at it.
+void code_stack(const struct tcg *k, struct cpu *c)
+{
+    u8 *p = arena(STACK_SIZE);
+    u64 *sentinel = (u64 *)(p + STACK_SIZE - 4096);
+    sentinel[0] = (u64)(uintptr_t)k->host.stray;
+    sentinel[2] = (u64)(uintptr_t)p | (u64)1 << 63;
+    c->host_top = c->host_sp = (u64)(uintptr_t)sentinel;
+}
+
+void code_stack_free(struct cpu *c)
+{
+    munmap((void *)(uintptr_t)(c->host_top + 4096 - STACK_SIZE), STACK_SIZE);
+    c->host_top = c->host_sp = 0;
+}
+
+bool code_stack_low(const struct cpu *c) { return c->host_top - c->host_sp > STACK_SIZE / 2; }
 
 void code_count(struct tcg *k, bool on)
 {

@@ -21,6 +21,7 @@ struct exec {
     struct insn slot[2]; // … and itself
     bool marked;         // the block found last begins where a debugger has a breakpoint
     bool refused;        // the block entered last did not run
+    u32 stack_gen;       // cpu.tlb_gen when what is on translated code's stack was good
     u32 gen;             // cpu.tlb_gen when jump cache entries of local pages were last good
     u32 nlocal;
     u16 local[TB_LOCAL]; // their slots
@@ -36,6 +37,7 @@ static void *tcg_create(struct cpu *c)
     struct exec *e = xalloc(sizeof *e);
     e->k = tb_cache_get(c);
     e->slot[1].exec = interp_stop;
+    code_stack(e->k, c);
     if (e->k->cfg.check) e->check = check_new(e->k);
     return e;
 }
@@ -44,6 +46,7 @@ static void tcg_destroy(struct cpu *c)
 {
     struct exec *e = c->engine_data;
     tb_cache_put(c);
+    code_stack_free(c);
     free(e->check);
     free(e);
 }
@@ -369,16 +372,32 @@ static bool resume_check(struct cpu *c, struct exec *e, const struct tb *t, unsi
     return c->icount < c->icount_limit && check_open(c, e->check, t, insn);
 }
 
+// What translated code returns to by its stack is good for this generation of translations. In lockstep, which sets
+// processors back to an earlier state, not even for that long.
+static void keep_stack(struct cpu *c, struct exec *e)
+{
+    if (likely(e->stack_gen == c->tlb_gen && !e->check && !code_stack_low(c))) return;
+    e->stack_gen = c->tlb_gen;
+    c->host_sp = c->host_top;
+}
+
+static i64 turn(const struct cpu *c)
+{
+    i64 left = (i64)(c->icount_limit - c->icount);
+    return left < STACK_CALLS ? left : STACK_CALLS;
+}
+
 // Runs translated code from the start of t until it leaves for the dispatcher.
 static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *at)
 {
     struct tcg *k = e->k;
     u32 flags = ~0u;
-    i64 given = (i64)(c->icount_limit - c->icount);
+    i64 given = turn(c);
     c->left = given;
     c->host_want = 0;
     for (;;) {
         k->st.enters++;
+        keep_stack(c, e);
         struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
         u8 live = c->host_live;
         t = tb_at(k, r->tb);
@@ -418,7 +437,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
         }
         if (!exit_insn(c, e, t, r)) return;
         if (unlikely(e->check != NULL) && !resume_check(c, e, t, r->insn + 1u)) return;
-        given = (i64)(c->icount_limit - c->icount);
+        given = turn(c);
         c->left = given - (t->n - r->insn - 1);
         if (unlikely(c->left < 0)) return;
         flags = flags_to_resume(c, r->resume_flags, &raw);
@@ -481,6 +500,7 @@ static void tcg_run(struct cpu *c)
     c->host_exit = (u64)(uintptr_t)k->host.exit;
     c->host_load = (u64)(uintptr_t)k->host.load;
     c->host_flags = (u64)(uintptr_t)k->host.flags;
+    c->host_ret = (u64)(uintptr_t)k->host.ret;
     c->host_segload = (u64)(uintptr_t)k->host.segload;
     c->host_getfl = (u64)(uintptr_t)k->host.getfl;
     c->host_mxcsr = 0x1f80;

@@ -72,6 +72,7 @@ struct tcg {
     struct tb_death death[TB_DEATHS]; // a ring
 };
 
+enum { TB_FIRST = (sizeof(struct tb) + 15) & ~15 }; // number 0 is nobody's: all zeroes, with record 0
 INLINE struct tb *tb_at(const struct tcg *k, u32 n) { return (struct tb *)(k->meta + ((u64)n << 4)); }
 INLINE u32 tb_number(const struct tcg *k, const struct tb *t) { return (u32)(((const u8 *)t - k->meta) >> 4); }
 
@@ -81,6 +82,11 @@ void code_close(struct tcg *k);
 bool code_room(struct tcg *k); // for one more block, whatever its size
 INLINE bool code_side_room(const struct tcg *k) { return k->code_size - k->side_used >= HOST_SIDE_MAX; }
 INLINE u32 code_stub(const struct tcg *k, u32 rec) { return k->stubs + rec * HOST_STUB; }
+// Translated code's stack of a processor. Turns of up to STACK_CALLS instructions fit unless it is low.
+enum { STACK_CALLS = 32768 };
+void code_stack(const struct tcg *k, struct cpu *c);
+void code_stack_free(struct cpu *c);
+bool code_stack_low(const struct cpu *c);
 void code_count(struct tcg *k, bool on); // counters: afterwards tb_forget()
 // cache.c
 struct tcg *tb_cache_get(struct cpu *c);

@@ -23,16 +23,7 @@ static u8 *put(u8 *p, const void *bytes, unsigned n) { return (u8 *)memcpy(p, by
 static u8 *put32(u8 *p, u32 v) { return put(p, &v, 4); }
 static u8 *put64(u8 *p, u64 v) { return put(p, &v, 8); }
 
-// pop r11; lea r11d, [r11 - stubs - HOST_STUB]; imul r11d, r11d, 1 / HOST_STUB; to h->exit
-static u8 *stub_exit(u8 *p, const u8 *stubs)
-{
-    p = PUT(p, 0x41, 0x5b, 0x45, 0x8d, 0x9b);
-    p = put32(p, -(u32)((uintptr_t)stubs + HOST_STUB));
-    p = PUT(p, 0x45, 0x69, 0xdb);
-    return put32(p, 0xcccccccd);
-}
-
-u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
+u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
 {
     u8 *p = rw;
     h->enter = (u32(*)(struct cpu *, const void *, u32))(uintptr_t)rx;
@@ -40,7 +31,7 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
     p = PUT(p, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 8);
     p = PUT(p, 0x4c, 0x8d, 0xb7, TCG_BIAS, 0, 0, 0, 0xff, 0xe6);
     h->stub = rx + (p - rw);
-    p = stub_exit(p, stubs);
+    p = PUT(p, 0x41, 0x5b); // pop r11
     h->exit = rx + (p - rw);
     // mov eax, r11d; add rsp, 8; pop all; ret
     p = PUT(p, 0x44, 0x89, 0xd8, 0x48, 0x83, 0xc4, 8, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
@@ -56,8 +47,10 @@ static u8 *leave(u8 *p, u32 rec) // mov r11d, rec; jmp [r14 + host_exit]
 
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n)
 {
-    for (u32 i = first; i < first + n; i++)
-        put32(PUT(rw + i * HOST_STUB, 0xe8), (u32)(h->stub - (rx + (i + 1) * HOST_STUB)));
+    for (u32 i = first; i < first + n; i++) { // push i; jmp h->stub
+        u8 *p = put32(PUT(rw + i * HOST_STUB, 0x68), i);
+        put32(PUT(p, 0xe9), (u32)(h->stub - (rx + (i + 1) * HOST_STUB)));
+    }
 }
 
 void host_patch_entry(u8 *rw, u32 at, u32 to)

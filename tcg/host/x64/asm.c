@@ -151,6 +151,13 @@ u32 put_jmp(struct em *m)
     return here(m) - 4;
 }
 
+u32 put_call(struct em *m)
+{
+    put_jmp(m);
+    m->p[-5] = 0xe8;
+    return here(m) - 4;
+}
+
 void patch_here(struct em *m, u32 at) { st32(m->start + at, here(m) - (at + 4)); }
 
 // ---- operands

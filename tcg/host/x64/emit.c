@@ -932,6 +932,9 @@ static void emit_op(struct em *m)
     case IR_VECF: emit_vec(m); break;
     case IR_LOOKUP: emit_lookup(m); break;
     case IR_GO: emit_go(m); break;
+    case IR_CALLGO: emit_callgo(m); break;
+    case IR_CALLTO: emit_callto(m); break;
+    case IR_RET: emit_ret(m); break;
     case IR_JCC: emit_jcc(m); break;
     case IR_JRCXZ: emit_jrcxz(m); break;
     case IR_JMP: emit_jump(m); break;
@@ -958,7 +961,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.i = 0;
     m.op = &e->ir.op[0];
     m.live = m.x87 = 0;
-    m.load_at = 0;
+    m.load_at = m.call_at = m.pad_at = m.ret_at = 0;
     find_offsets(&m);
     vec_scan(&m);
     fl_analyse(&m);

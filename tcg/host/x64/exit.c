@@ -32,16 +32,16 @@ struct tb_rec *rec_new(struct em *m, unsigned kind)
         }
     }
     if (kind == REC_INSN) {
-        r->resume_flags = m->op->op == IR_MEM ? WHY_MEMORY : m->op->op == IR_LOOKUP ? WHY_JUMP : 0;
+        unsigned op = m->op->op;
+        r->resume_flags = op == IR_MEM ? WHY_MEMORY : op == IR_LOOKUP || op == IR_RET ? WHY_JUMP : 0;
         r->target = offset_of(m, m->op->insn);
     }
     return r;
 }
 
-// The branch at `at` leaves by record rec.
-static void patch_to_exit(struct em *m, u32 at, u32 rec) { st32(m->start + at, m->exits + rec * HOST_STUB - (at + 4)); }
+void patch_to_exit(struct em *m, u32 at, u32 rec) { st32(m->start + at, m->exits + rec * HOST_STUB - (at + 4)); }
 
-static void put_exit(struct em *m, u32 rec)
+void put_exit(struct em *m, u32 rec)
 {
     u32 at = put_jmp(m);
     patch_to_exit(m, at, rec);
@@ -208,7 +208,7 @@ enum { NET = 4, COUNTED_TO = 7, COUNTED_LEN = 16, GUARD_LEN = 34, FAR_COUNT = 11
 static bool is_far(const struct ir_op *o) { return o->size == 2 || o->imm < 0 || o->imm >= (i64)PAGE_SIZE; }
 static bool is_loop(const struct em *m, const struct ir_op *o) { return !is_far(o) && o->imm == offset_of(m, 0); }
 
-static void describe_edge(struct tb_rec *r, const struct ir_op *o, unsigned flags)
+void describe_edge(struct tb_rec *r, const struct ir_op *o, unsigned flags)
 {
     r->kind = is_far(o) ? REC_FAR : REC_JUMP;
     r->target = (i32)o->imm;
@@ -232,7 +232,7 @@ static void put_counted(struct em *m, struct tb_rec *r)
     patch_to_exit(m, out, rec);
 }
 
-static void put_far(struct em *m, struct tb_rec *r)
+void put_far(struct em *m, struct tb_rec *r)
 {
     struct opnd base = O_CPU(code_base);
     u32 a, b, rec = (u32)(r - m->out->rec);
@@ -286,7 +286,7 @@ i8 host_link_net(const u8 *rw_base, u32 code, const struct tb_rec *r) { return (
 
 i32 host_jump_distance(const u8 *code)
 {
-    if (code[0] == 0xe9) return (i32)ld32(code + 1) + 5;
+    if (code[0] == 0xe9 || code[0] == 0xe8) return (i32)ld32(code + 1) + 5;
     if (code[0] == 0x0f && (code[1] & 0xf0) == 0x80) return (i32)ld32(code + 2) + 6;
     return code[0] == 0xeb || (code[0] & 0xf0) == 0x70 ? (i8)code[1] + 2 : 0;
 }
@@ -399,6 +399,7 @@ void emit_jrcxz(struct em *m)
 void emit_cold(struct em *m)
 {
     vec_cold(m);
+    call_cold(m);
     struct opnd flags = O_CPU(host_flags);
     for (u32 k = 0; k < m->nstub; k++) {
         const struct stub *s = &m->stubs[k];

@@ -136,6 +136,9 @@ void fl_analyse(struct em *m)
         switch (o->op) {
         case IR_JMP:
         case IR_GO:
+        case IR_CALLTO:
+        case IR_CALLGO:
+        case IR_RET:
         case IR_LEAVE:
         case IR_JCC:
         case IR_JRCXZ: live = true; break;

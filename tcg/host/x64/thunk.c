@@ -16,27 +16,17 @@ void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32
     for (u32 i = first; i < first + n; i++) {
         const u8 *end = rx + (u64)(i + 1) * HOST_STUB, *to = h->rec[i].fill ? h->fill[h->rec[i].fill - 1] : h->stub;
         u8 *p = rw + (u64)i * HOST_STUB;
-        p[0] = 0xe8;
-        st32(p + 1, (u32)(to - end));
+        p[0] = 0x68;
+        st32(p + 1, i);
+        p[5] = 0xe9;
+        st32(p + 6, (u32)(to - end));
     }
-}
-
-// Where the stubs call: the return address says which one. R11D = (it - stubs - HOST_STUB) / HOST_STUB, a division
-// without remainder, so the multiplicative inverse does.
-static void put_stub_exit(struct em *m, const u8 *stubs)
-{
-    const u32 inverse = 0xcccccccd;
-    _Static_assert(HOST_STUB * 0xcccccccdu == 1, "mod 2^32");
-    struct opnd t = o_reg(H_TMP);
-    push_pop(m, H_TMP, 0x58);
-    put_lea(m, 4, H_TMP, H_TMP, NO_REG, 0, (i32) - (u32)((uintptr_t)stubs + HOST_STUB));
-    put_rmi(m, 0, 0x69, 4, H_TMP, &t, inverse, 4);
 }
 
 // One of host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
 // byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag. Takes the page's translation from
 // cpu.behind and does the check again; else, or if the access lies on two pages, on to the exit.
-static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct host_entry *h, unsigned set,
+static void put_fill(struct em *m, const u8 *rx, const struct host_entry *h, unsigned set,
                      unsigned write, bool t0)
 {
     unsigned key = set * 2 + write;
@@ -131,7 +121,7 @@ static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct h
     push_pop(m, H_RAX, 0x58);
     // Back to tb->code + rec->patch.
     struct opnd r = o_reg(H_TMP);
-    put_stub_exit(m, stubs);
+    push_pop(m, H_TMP, 0x58);
     put_rmi(m, 0, 0x69, 8, H_TMP, &r, sizeof(struct tb_rec), 4);
     put_imm(m, 8, H_PTR, (i64)(uintptr_t)h->rec);
     put_rr(m, 0x03, 8, H_TMP, H_PTR);
@@ -217,13 +207,15 @@ static void put_load_wanted(struct em *m)
     patch_here(m, no_xmm);
 }
 
-u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
+u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
 {
     struct em m = {.p = rw, .start = rw};
+    struct opnd sp = O_CPU(host_sp), c_sp = O_CPU(host_c_sp);
     // enter(c: RDI, code: RSI, flags: EDX)
     for (unsigned k = 0; k < sizeof saved; k++) push_pop(&m, saved[k], 0x50);
-    put_alu(&m, ALU_SUB, 8, o_reg(H_RSP), o_imm(8));
     put_lea(&m, 8, H_CPU, H_RDI, NO_REG, 0, TCG_BIAS);
+    put_store(&m, 8, c_sp, H_RSP);
+    put_load(&m, 8, H_RSP, sp);
     put_load_wanted(&m);
     put_rr(&m, 0x8b, 8, H_TMP, H_RSI);
     put_alu(&m, ALU_CMP, 4, o_reg(H_RDX), o_imm(-1));
@@ -238,16 +230,17 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
     while (here(&m) & 15) put8(&m, 0xcc);
     h->enter = (u32(*)(struct cpu *, const void *, u32))(uintptr_t)rx;
     h->stub = rx + here(&m);
-    put_stub_exit(&m, stubs);
+    push_pop(&m, H_TMP, 0x58);
     h->exit = rx + here(&m);
     for (unsigned g = 0; g < 16; g++)
         if (host_of(g) >= 0) put_store(&m, 8, o_mem(H_CPU, (i32)(g * 8) - TCG_BIAS), (unsigned)host_of(g));
     put_save_live(&m);
     put_rr(&m, 0x8b, 4, H_RAX, H_TMP);
-    put_alu(&m, ALU_ADD, 8, o_reg(H_RSP), o_imm(8));
+    put_store(&m, 8, sp, H_RSP);
+    put_load(&m, 8, H_RSP, c_sp);
     for (unsigned k = sizeof saved; k-- > 0;) push_pop(&m, saved[k], 0x58);
     put8(&m, 0xfc); // cld: the convention's
-    // Not RET: the exit stub's call stands above ours in the host's prediction of returns.
+    // Not RET: the guest's calls stand above ours in the host's prediction of returns.
     push_pop(&m, H_RCX, 0x58);
     put_rr(&m, 0xff, 4, 4, H_RCX);
     while (here(&m) & 15) put8(&m, 0xcc);
@@ -257,9 +250,10 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
         for (unsigned k = 0; k < 4; k++) {
             while (here(&m) & 15) put8(&m, 0xcc);
             h->fill[HOST_FILL(set, k >> 1, k & 1)] = rx + here(&m);
-            put_fill(&m, rx, stubs, h, set, k >> 1, k & 1);
+            put_fill(&m, rx, h, set, k >> 1, k & 1);
         }
     put_flags_thunks(&m, rx, h);
     put_segload_thunk(&m, rx, h);
+    put_ret_thunk(&m, rx, h);
     return here(&m);
 }
