@@ -324,7 +324,7 @@ struct cpu {
     struct tlb_set *tlb;    // tables for ordinary accesses at the current privilege
     const struct insn *cur; // instruction that executes (its length gives the faulting RIP), NULL between blocks
     u64 icount;             // instructions retired; exact between blocks: use cpu_icount()
-    u64 icount_limit;       // the engine stops here exactly
+    u64 icount_limit;       // the engine stops here exactly, or by `slack` before
     // The translator's, while translated code runs.
     i64 left;         // instructions that may still be executed, the running block's taken off
     u64 code_base;    // RIP less the low 12 bits of the linear address: constant within a page
@@ -390,6 +390,8 @@ struct cpu {
     struct fpu fpu;
     u8 host_x87[512] __attribute__((aligned(16))); // FXSAVE image on its way between fpu and the host's registers
     struct seg_load seg_loads[SEG_LOADS];
+    // The engine may stop so many instructions before icount_limit: what whoever runs it allows, and what holds now.
+    u32 slack, slack_now;
     // The translator's: its code's stack while it does not run, that stack's empty state, C's stack while it does.
     u64 host_sp, host_top, host_c_sp;
     u64 host_ret;              // address of code: RET's address is not the newest on that stack

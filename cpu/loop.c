@@ -156,7 +156,7 @@ static enum cpu_stop run(struct cpu *c)
             c->attn &= ~ATTN_EXIT;
             return CPU_STOP_EXIT;
         }
-        if (c->icount >= c->icount_limit) return CPU_STOP_BUDGET;
+        if (c->icount + c->slack_now >= c->icount_limit) return CPU_STOP_BUDGET;
         c->rep_middle = false;
         c->engine->run(c);
     }
@@ -168,6 +168,7 @@ enum cpu_stop cpu_run(struct cpu *c, u64 budget)
     c->fault = &fault;
     u64 limit = c->icount + budget;
     c->icount_limit = min_u64(limit, max_u64(c->icount_stop, c->icount));
+    c->slack_now = c->icount_stop < limit || budget < 16 * c->slack ? 0 : c->slack;
     c->bus->cur_cpu = c->index;
     if (setjmp(fault)) unwind(c);
     enum cpu_stop why = run(c);

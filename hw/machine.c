@@ -10,7 +10,9 @@
 #include "mem/base/err.h"
 #include "mem/state.h"
 
-#define SLICE_ONE  40000u   // instructions a turn, one CPU
+#define SLICE_ONE  40000u   // instructions a turn, one CPU, with -icount
+#define SLICE_HOST 250000u  // … in host mode, where SLICE_NS bounds it
+#define SLACK      64u      // by so many turns may be shorter there: no block is longer
 #define STEP_NS    10       // what a debugger's single step takes, in host mode
 #define SLICE_MANY 8000u    // … several: spinlocks wait for the other CPU's turn
 #define SLICE_NS   200000   // … and, in host mode, about as long at the most
@@ -230,10 +232,10 @@ static bool serve_requests(struct machine *m, enum machine_stop *why)
 // Instructions until the next event (host mode: about), or a plain slice.
 static u64 budget(struct machine *m)
 {
-    u64 slice = m->ncpus > 1 ? SLICE_MANY : SLICE_ONE;
+    bool host = m->time.icount_shift < 0;
+    u64 slice = m->ncpus > 1 ? SLICE_MANY : host ? SLICE_HOST : SLICE_ONE;
     u64 due = clock_next(&m->bus.clock);
-    if (m->time.icount_shift < 0)
-        return min_u64(slice, instructions_in(m, due > m->events_at ? due - m->events_at : 0));
+    if (host) return min_u64(slice, instructions_in(m, due > m->events_at ? due - m->events_at : 0));
     u64 t = now(m);
     if (due <= t) return 1;
     return min_u64(slice, ((due - t - 1) >> m->time.icount_shift) + 1);
@@ -282,6 +284,7 @@ static bool one_round(struct machine *m)
         u64 from = c->icount, n = min_u64(budget(m), limit), ran = 0;
         enum cpu_stop why = CPU_STOP_EXIT;
         if (!asked(m)) {
+            c->slack = m->time.icount_shift < 0 ? SLACK : 0;
             why = cpu_run(c, n);
             ran = c->icount - from;
         }

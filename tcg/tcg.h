@@ -205,15 +205,14 @@ enum { HOST_FILLS = 4 * TLBSET_NONE };
 struct host_entry {
     const struct tb_rec *rec; // in: where records and blocks are
     const u8 *meta;
-    // Runs translated code at `code` until it exits; returns the record's index. flags: to be loaded into the host's
-    // EFLAGS before (arithmetic flags only), ~0 if they do not matter.
-    u32 (*enter)(struct cpu *c, const void *code, u32 flags);
+    // Where host_enter() (enter.h) goes.
+    const void *enter;
     const void *exit;                    // cpu.host_exit
     const u8 *stub;                      // where exit stubs lead
     const u8 *fill[HOST_FILLS];          // … or first, see tb_rec.fill
     const void *load;                    // cpu.host_load
     const void *flags, *getfl, *segload; // cpu.host_flags, host_getfl, host_segload
-    const void *ret, *stray; // cpu.host_ret; where RET comes to by the frame that stands for none
+    const void *ret, *stray;             // cpu.host_ret; where RET comes to by the frame that stands for none
 };
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
 // Writes the exit stubs of records first … first + n - 1, as their `fill` says; stub 0 stands at rw and rx.

@@ -329,8 +329,8 @@ static const char *check_operands(const struct state *s, const struct ir_op *o)
 static bool goes_with_lookup(const struct ir_op *o)
 {
     return o->op == IR_MOV || o->op == IR_LEA || o->op == IR_ADD || o->op == IR_SUB || o->op == IR_RIP ||
-           o->op == IR_NOP || o->op == IR_GO || o->op == IR_CALLGO || o->op == IR_KEPT || o->op == IR_MASK || o->op == IR_SETFL ||
-           o->op == IR_LDCPU || o->op == IR_STCPU || o->op == IR_STIMM || o->op == IR_STADDR;
+           o->op == IR_NOP || o->op == IR_GO || o->op == IR_CALLGO || o->op == IR_KEPT || o->op == IR_MASK ||
+           o->op == IR_SETFL || o->op == IR_LDCPU || o->op == IR_STCPU || o->op == IR_STIMM || o->op == IR_STADDR;
 }
 
 static void step(struct state *s, const struct ir_op *o)

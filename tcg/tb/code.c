@@ -107,7 +107,7 @@ void code_close(struct tcg *k)
     if (k->count) munmap(k->count, (u64)k->rec_size * sizeof *k->count);
 }
 
-enum { STACK_SIZE = 2 << 20, STACK_SIGNALS = 256 << 10 /* a signal's frame and handler */ };
+enum { STACK_SIZE = 16 << 20, STACK_SIGNALS = 256 << 10 /* a signal's frame and handler */ };
 _Static_assert(STACK_SIZE / 2 - STACK_SIGNALS >= STACK_CALLS * HOST_FRAME, "half of it is enough for a turn");
 
 // The frame that stands for none: its RIP is no address, but a guest may try them all. It would then fault behind the

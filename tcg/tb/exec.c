@@ -11,6 +11,7 @@
 #include "cpu/seg.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
+#include "tcg/host/enter.h"
 #include "tcg/tb/check.h"
 
 const struct tcg_config tcg_default_config = {.size = TCG_SIZE_DEFAULT, .cold = TB_COLD_RUNS};
@@ -20,7 +21,8 @@ struct exec {
     u64 rip;             // of the instruction that executes in C
     struct insn slot[2]; // … and itself
     bool marked;         // the block found last begins where a debugger has a breakpoint
-    bool refused;        // the block entered last did not run
+    bool refused;        // the block entered last did not run …
+    bool late;           // … because the slice was nearly over
     u32 stack_gen;       // cpu.tlb_gen when what is on translated code's stack was good
     u32 gen;             // cpu.tlb_gen when jump cache entries of local pages were last good
     u32 nlocal;
@@ -398,7 +400,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
     for (;;) {
         k->st.enters++;
         keep_stack(c, e);
-        struct tb_rec *r = &k->rec[k->host.enter(c, at, flags)];
+        struct tb_rec *r = &k->rec[host_enter(&k->host, c, at, flags)];
         u8 live = c->host_live;
         t = tb_at(k, r->tb);
         k->st.exits[r->kind]++;
@@ -420,6 +422,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
         tcg_flags_normal(c);
         if (r->kind == REC_BUDGET) {
             e->refused = true;
+            e->late = c->left < 0 && !t->dead;
             c->icount += (u64)(given - c->left - (t->dead ? 0 : t->n));
             c->gpr[R_RIP] = c->code_base + (t->pa & 0xfff);
             k->st.dead += t->dead;
@@ -505,8 +508,12 @@ static void tcg_run(struct cpu *c)
     c->host_getfl = (u64)(uintptr_t)k->host.getfl;
     c->host_mxcsr = 0x1f80;
     e->link = NULL;
+    e->refused &= !e->late;
     if (unlikely((c->bus->generation & 0x7fffffff) > 0x7ff00000)) tb_new_age(k);
-    if (e->check) check_enter(e->check);
+    if (e->check) {
+        c->slack_now = 0; // windows end exactly
+        check_enter(e->check);
+    }
     for (;;) {
         if (unlikely(c->gpr[R_RIP] >> 32 && !cpu_code64(c))) { // code that ran over the end of 4 GB goes on at 0
             c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
@@ -518,7 +525,7 @@ static void tcg_run(struct cpu *c)
             return;
         }
         i64 left = (i64)(c->icount_limit - c->icount);
-        if (unlikely(left <= 0)) return;
+        if (unlikely(left <= c->slack_now)) return;
         u32 epoch = k->epoch;
         const u8 *known = quick(c, e);
         if (known) {

@@ -83,7 +83,7 @@ bool code_room(struct tcg *k); // for one more block, whatever its size
 INLINE bool code_side_room(const struct tcg *k) { return k->code_size - k->side_used >= HOST_SIDE_MAX; }
 INLINE u32 code_stub(const struct tcg *k, u32 rec) { return k->stubs + rec * HOST_STUB; }
 // Translated code's stack of a processor. Turns of up to STACK_CALLS instructions fit unless it is low.
-enum { STACK_CALLS = 32768 };
+enum { STACK_CALLS = 1 << 18 };
 void code_stack(const struct tcg *k, struct cpu *c);
 void code_stack_free(struct cpu *c);
 bool code_stack_low(const struct cpu *c);

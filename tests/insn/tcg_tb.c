@@ -26,15 +26,17 @@ static u8 *put64(u8 *p, u64 v) { return put(p, &v, 8); }
 u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
 {
     u8 *p = rw;
-    h->enter = (u32(*)(struct cpu *, const void *, u32))(uintptr_t)rx;
-    // push rbx, rbp, r12-r15; sub rsp, 8; lea r14, [rdi + 128]; jmp rsi
-    p = PUT(p, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 8);
+    h->enter = rx;
+    // lea rsp, [rsp - 128]; push rax, rbx, rbp, r12-r15; sub rsp, 8; lea r14, [rdi + 128]; jmp rsi
+    p = PUT(p, 0x48, 0x8d, 0x64, 0x24, 0x80, 0x50, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48,
+            0x83, 0xec, 8);
     p = PUT(p, 0x4c, 0x8d, 0xb7, TCG_BIAS, 0, 0, 0, 0xff, 0xe6);
     h->stub = rx + (p - rw);
     p = PUT(p, 0x41, 0x5b); // pop r11
     h->exit = rx + (p - rw);
-    // mov eax, r11d; add rsp, 8; pop all; ret
-    p = PUT(p, 0x44, 0x89, 0xd8, 0x48, 0x83, 0xc4, 8, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+    // mov eax, r11d; add rsp, 8; pop all; lea rsp, [rsp + 128]; jmp rcx
+    p = PUT(p, 0x44, 0x89, 0xd8, 0x48, 0x83, 0xc4, 8, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0x59,
+            0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0, 0xff, 0xe1);
     return (u32)(p - rw);
 }
 
@@ -716,12 +718,88 @@ static void shared_checks(void)
     }
 }
 
+// Calls that do not end by their own RET, by turns with such as do: a RET for a jump, three calls left at once, another
+// stack, another mode, and more of them than translated code's stack has room for.
+static void returns(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        CODE(&p, 0x7000, 0xbc, 0, 0, 0x3f, 0, // 7000: mov esp, 0x3f0000
+             0x31, 0xdb,                      // xor ebx, ebx
+             0xb9, 0x28, 0, 0, 0,             // 7007: mov ecx, 40
+             0xe8, 0x26, 0, 0, 0,             // 700c: call 7037
+             1, 0xc3,                         // add ebx, eax
+             0x49,                            // dec ecx
+             0x75, 0xf6,                      // jnz 700c
+             0xe8, 0x41, 0, 0, 0,             // call retpoline
+             0xe8, 0x4d, 0, 0, 0,             // call longjump
+             0xe8, 0x62, 0, 0, 0,             // call other_stack
+             0xe8, 0x81, 0, 0, 0,             // call 70ab
+             0xba, 0x80, 0x1a, 6, 0,          // mov edx, 400000
+             0xe8, 0x6d, 0, 0, 0,             // call 70a1
+             0x45,                            // inc ebp
+             0xeb, 0xd0,                      // jmp 7007
+             0x89, 0xc8,                      // 7037: mov eax, ecx
+             0xa8, 1,                         // test al, 1
+             0x74, 8,                         // jz 7045
+             0x6a, 5,                         // push 5
+             0xe8, 0x0c, 0, 0, 0,             // call 7050
+             0xc3,                            // ret
+             0xe8, 0x0d, 0, 0, 0,             // 7045: call 7057
+             0xe8, 8, 0, 0, 0,                // call 7057
+             0xc3,                            // ret
+             0x8b, 0x44, 0x24, 4,             // 7050: mov eax, [esp + 4]
+             0xc2, 4, 0,                      // ret 4
+             0x8d, 0x44, 0, 1,                // 7057: lea eax, [eax * 2 + 1]
+             0xc3,                            // ret
+             0xe8, 4, 0, 0, 0,                // call 7065
+             0xf3, 0x90,                      // 7061: pause
+             0xeb, 0xfc,                      // jmp 7061
+             0xc7, 4, 0x24, 0x57, 0x70, 0, 0, // 7065: mov dword [esp], 7057
+             0xc3,                            // ret
+             0x55,                            // push ebp
+             0x89, 0xe6,                      // mov esi, esp
+             0xe8, 2, 0, 0, 0,                // call 7077
+             0x5d,                            // 7075: pop ebp
+             0xc3,                            // ret
+             0xe8, 1, 0, 0, 0,                // 7077: call 707d
+             0xc3,                            // ret
+             0xe8, 1, 0, 0, 0,                // 707d: call 7083
+             0xc3,                            // ret
+             0x89, 0xf4,                      // 7083: mov esp, esi
+             0xeb, 0xee,                      // jmp 7075
+             0x89, 0xe7,                      // mov edi, esp
+             0xbc, 0, 0, 0x20, 0,             // mov esp, 0x200000
+             0xe8, 0xc4, 0xff, 0xff, 0xff,    // call 7057
+             0x68, 0x99, 0x70, 0, 0,          // push 7099
+             0xc3,                            // ret
+             0x89, 0xfc,                      // 7099: mov esp, edi
+             0xe8, 0xb7, 0xff, 0xff, 0xff,    // call 7057
+             0xc3,                            // ret
+             0x4a,                            // 70a1: dec edx
+             0x74, 5,                         // jz 70a9
+             0xe8, 0xf8, 0xff, 0xff, 0xff,    // call 70a1
+             0x43,                            // 70a9: inc ebx
+             0xc3,                            // ret
+             0x80, 0x35, 0, 0x7f, 0, 0, 4,    // 70ab: xor byte [0x7f00], 4
+             0xd9, 0x2d, 0, 0x7f, 0, 0,       // fldcw [0x7f00]
+             0xc3);                           // ret
+        CODE(&p, 0x7f00, 0x7f, 3);
+        slices(&p, 20000, 60);
+        both_run(&p, 4500000);
+        same_memory(&p);
+        CHECK(p.ref->c->gpr[R_RBP] >= 2);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(counts),     TEST(figures),        TEST(counts_one), TEST(masked),    TEST(self_modifying),
-        TEST(dead_flags), TEST(written_by_dma), TEST(alias),      TEST(remapped),  TEST(straddling),
-        TEST(full),       TEST(segmented),      TEST(two_cpus),   TEST(conflicts), TEST(shared_checks)};
+        TEST(counts),         TEST(figures),    TEST(counts_one),     TEST(masked),
+        TEST(self_modifying), TEST(dead_flags), TEST(written_by_dma), TEST(alias),
+        TEST(remapped),       TEST(straddling), TEST(full),           TEST(segmented),
+        TEST(two_cpus),       TEST(conflicts),  TEST(shared_checks),  TEST(returns)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif

@@ -80,13 +80,13 @@ struct em {
     u32 exits;              // offset of rec[0]'s exit stub from start
     u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
     // What call.c leaves for the cold part: branches (0: none), and the records by which they leave.
-    u32 call_at, call_rec;          // the call to a far edge
-    u32 pad_at, pad_rec;            // of a pad in another mode
-    u32 ret_at, ret_back, ret_rec;  // RET that is not on the host's stack
-    bool grouped;           // else no groups
-    u8 ngroups, in_ptr;     // in_ptr: the group whose range begins where R10 points
-    u8 kept[GROUPS_KEPT];   // groups whose addresses are in cpu.group_ptr
-    u16 open_until;         // the last operation that counts on one of them
+    u32 call_at, call_rec;         // the call to a far edge
+    u32 pad_at, pad_rec;           // of a pad in another mode
+    u32 ret_at, ret_back, ret_rec; // RET that is not on the host's stack
+    bool grouped;                  // else no groups
+    u8 ngroups, in_ptr;            // in_ptr: the group whose range begins where R10 points
+    u8 kept[GROUPS_KEPT];          // groups whose addresses are in cpu.group_ptr
+    u16 open_until;                // the last operation that counts on one of them
     struct group groups[64];
     u8 group_of[IR_MAX];    // of a MEM
     i32 group_at[IR_MAX];   // where it is in its group

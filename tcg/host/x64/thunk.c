@@ -26,8 +26,7 @@ void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32
 // One of host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
 // byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag. Takes the page's translation from
 // cpu.behind and does the check again; else, or if the access lies on two pages, on to the exit.
-static void put_fill(struct em *m, const u8 *rx, const struct host_entry *h, unsigned set,
-                     unsigned write, bool t0)
+static void put_fill(struct em *m, const u8 *rx, const struct host_entry *h, unsigned set, unsigned write, bool t0)
 {
     unsigned key = set * 2 + write;
     i32 table = (i32)(offsetof(struct cpu, tlbs) + key * sizeof(struct tlb_entry) * TLB_SIZE) - TCG_BIAS;
@@ -211,7 +210,9 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
 {
     struct em m = {.p = rw, .start = rw};
     struct opnd sp = O_CPU(host_sp), c_sp = O_CPU(host_c_sp);
-    // enter(c: RDI, code: RSI, flags: EDX)
+    // c: RDI, code: RSI, flags: EDX, where to come back to: RAX. Below C's stack pointer its red zone may begin.
+    put_lea(&m, 8, H_RSP, H_RSP, NO_REG, 0, -128);
+    push_pop(&m, H_RAX, 0x50);
     for (unsigned k = 0; k < sizeof saved; k++) push_pop(&m, saved[k], 0x50);
     put_lea(&m, 8, H_CPU, H_RDI, NO_REG, 0, TCG_BIAS);
     put_store(&m, 8, c_sp, H_RSP);
@@ -228,7 +229,7 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
     struct opnd code = o_reg(H_TMP);
     put_rm(&m, 0, 0xff, 4, 4, &code);
     while (here(&m) & 15) put8(&m, 0xcc);
-    h->enter = (u32(*)(struct cpu *, const void *, u32))(uintptr_t)rx;
+    h->enter = rx;
     h->stub = rx + here(&m);
     push_pop(&m, H_TMP, 0x58);
     h->exit = rx + here(&m);
@@ -240,8 +241,8 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
     put_load(&m, 8, H_RSP, c_sp);
     for (unsigned k = sizeof saved; k-- > 0;) push_pop(&m, saved[k], 0x58);
     put8(&m, 0xfc); // cld: the convention's
-    // Not RET: the guest's calls stand above ours in the host's prediction of returns.
     push_pop(&m, H_RCX, 0x58);
+    put_lea(&m, 8, H_RSP, H_RSP, NO_REG, 0, 128);
     put_rr(&m, 0xff, 4, 4, H_RCX);
     while (here(&m) & 15) put8(&m, 0xcc);
     h->load = rx + here(&m);
