@@ -155,6 +155,22 @@ struct seg_load {
     u8 use; // 0: nothing here
 };
 
+// A delivery through a gate, and an IRET, in 64-bit code, as they went the last time (cpu/repeat.c): with the same
+// gate, descriptors (raw, in memory) and levels they go the same way again.
+struct int_memo {
+    u64 gate[2], raw /* of the code segment */, off;
+    struct seg cs; // as it is then
+    u16 vector;
+    u8 from, cpl, ist;
+    bool used, soft, clears_if;
+};
+struct ret_memo {
+    u64 cs_raw, ss_raw;
+    struct seg cs, ss;
+    bool used;
+    u8 from;
+};
+
 // Lazy flags: cc_op says how the arithmetic flags follow from cc_dst (result) and cc_src; flags.h computes them, nobody
 // else. cc_op == CC_EFLAGS: they are in eflags itself.
 
@@ -410,6 +426,8 @@ struct cpu {
     u64 refills;            // of the first level from `behind` by translated code
     struct tlb_behind behind[BEHIND_SETS][BEHIND_WAYS] __attribute__((aligned(64)));
     struct jump_entry jump[JUMP_SIZE] __attribute__((aligned(64)));
+    struct int_memo int_memo[64];
+    struct ret_memo ret_memo[8];
 };
 _Static_assert(offsetof(struct cpu, seg) <= 256, "the hot part must stay within reach of 8-bit displacements");
 
@@ -421,7 +439,8 @@ INLINE bool cpu_real(const struct cpu *c) { return !(c->mode & MODE_PE); }
 INLINE void cpu_set_jump_context(struct cpu *c)
 {
     bool global = (c->cr4 & CR4_PGE) && !(c->mode & MODE_USER);
-    c->jump_context = global ? (u64)c->tlb_gen_global << 32 | c->mode : c->context;
+    // (Not of `context`: reading both right after one was written would wait for the store.)
+    c->jump_context = (u64)(global ? c->tlb_gen_global : c->tlb_gen) << 32 | c->mode;
 }
 // Which bits of attn can be acted on now: a masked interrupt must not slow the engine down.
 INLINE u32 cpu_attn_mask(const struct cpu *c)

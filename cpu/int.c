@@ -23,6 +23,7 @@ struct gate {
     unsigned size;  // of what is pushed: 2, 4, 8
     bool clears_if; // interrupt gate
     unsigned ist;
+    u64 raw[2];
 };
 
 // What is to be pushed below the return address.
@@ -96,8 +97,10 @@ static void read_gate(struct cpu *c, int vector, enum int_kind kind, struct gate
     g->size = type & 8 ? 4 : 2;
     g->clears_if = !(type & 1);
     g->ist = 0;
+    g->raw[0] = raw;
     if (lma) {
-        g->off |= sys_load(c, c->idt_base + off + 8, 4) << 32;
+        g->raw[1] = sys_load(c, c->idt_base + off + 8, 8);
+        g->off |= g->raw[1] << 32;
         g->size = 8;
         g->ist = raw >> 32 & 7;
     }
@@ -196,10 +199,12 @@ static void through_gate_legacy(struct cpu *c, const struct gate *g, const struc
     enter(c, g, &cs, cpl);
 }
 
-static void through_gate_long(struct cpu *c, const struct gate *g, const struct event *e)
+static void through_gate_long(struct cpu *c, const struct gate *g, const struct event *e, int vector)
 {
     struct desc cs;
-    struct frame f = {0};
+    struct frame f;
+    unsigned from = c->cpl;
+    f.n = 0;
     read_handler(c, g, &cs);
     bool inner = !(cs.attr & SEG_CONFORMING) && attr_dpl(cs.attr) < c->cpl;
     unsigned cpl = inner ? attr_dpl(cs.attr) : c->cpl;
@@ -230,6 +235,7 @@ static void through_gate_long(struct cpu *c, const struct gate *g, const struct 
     enter(c, g, &cs, cpl);
     if (inner) seg_install_null(c, S_SS, cpl);
     set_sp(c, sp);
+    repeat_note_int(c, vector, is_soft(e->kind), from, g->raw, &cs);
 }
 
 static void log_event(struct cpu *c, int vector, enum int_kind kind, bool has_err, u32 err)
@@ -258,13 +264,15 @@ void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u3
         // tells); so does what comes between the repetitions of a string instruction.
         if (kind == INT_FAULT && vector != EXC_DF && vector != EXC_MC) e.flags |= FL_RF;
         if (c->rep_middle) e.flags |= FL_RF;
-        read_gate(c, vector, kind, &g, &task);
-        if (task)
-            through_task_gate(c, g.sel, &e);
-        else if (cpu_lma(c))
-            through_gate_long(c, &g, &e);
-        else
-            through_gate_legacy(c, &g, &e);
+        if (!repeat_int(c, vector, is_soft(kind), e.flags, has_err, err)) {
+            read_gate(c, vector, kind, &g, &task);
+            if (task)
+                through_task_gate(c, g.sel, &e);
+            else if (cpu_lma(c))
+                through_gate_long(c, &g, &e, vector);
+            else
+                through_gate_legacy(c, &g, &e);
+        }
     }
     c->exc_ext = false;
     c->no_step = true;

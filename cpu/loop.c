@@ -148,7 +148,7 @@ static enum cpu_stop run(struct cpu *c)
                     continue;
                 }
                 c->eflags &= ~FL_RF;
-                cpu_update_mode(c);
+                c->attn &= ~(u32)ATTN_DEBUG;
             }
             if ((c->attn & cpu_attn_mask(c) & ~ATTN_EXIT) || c->halt != CPU_RUNNING || c->exc >= 0) continue;
         }

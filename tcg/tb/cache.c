@@ -11,7 +11,7 @@
 
 // Golden section: neighbouring addresses spread, whatever their distance.
 static u32 hash_block(u64 pa, u32 key) { return (u32)((pa ^ (u64)key << 40) * 0x9e3779b97f4a7c15ull >> 32) % TB_HASH; }
-static u32 hash_page(u64 pa) { return (u32)(pa >> PAGE_BITS) & (TB_HASH - 1); }
+static u32 hash_page(u64 pa) { return (u32)(pa >> PAGE_BITS) & (TB_LISTS - 1); }
 
 struct tcg *tb_cache_get(struct cpu *c)
 {
@@ -75,7 +75,8 @@ static struct tb *untag(struct tb *t, int *which)
 // Bytes on the block's first page.
 static u64 first_bytes(const struct tb *t) { return min_u64(t->bytes, PAGE_SIZE - (t->pa & 0xfff)); }
 
-static struct tb **bucket(struct tb **table, const struct tb *t) { return &table[hash_block(t->pa, t->key)]; }
+static struct tb **bucket(struct tcg *k, const struct tb *t) { return &k->hash[hash_block(t->pa, t->key)]; }
+static struct tb **grave(struct tcg *k, const struct tb *t) { return &k->gone[hash_block(t->pa, t->key) % TB_LISTS]; }
 
 static void take_out(struct tb **p, const struct tb *t)
 {
@@ -121,13 +122,13 @@ static void unlink_all(struct tcg *k, struct tb *to)
 
 static void kill(struct tcg *k, struct tb *t)
 {
-    take_out(bucket(k->hash, t), t);
+    take_out(bucket(k, t), t);
     t->dead = true;
     if (!t->code) return;
     unlink_all(k, t);
     host_patch_entry(k->rw, t->code, code_stub(k, t->rec));
-    t->hash = *bucket(k->gone, t);
-    *bucket(k->gone, t) = t;
+    t->hash = *grave(k, t);
+    *grave(k, t) = t;
 }
 
 bool tb_insert(struct tcg *k, struct tb *t)
@@ -135,8 +136,8 @@ bool tb_insert(struct tcg *k, struct tb *t)
     u64 size = sizeof *t + t->n * sizeof t->insn[0];
     if (t->check) size = (const u8 *)t->check + check_runs_size(t->check) - (const u8 *)t;
     k->meta_used += align_up(size, 16);
-    t->hash = *bucket(k->hash, t);
-    *bucket(k->hash, t) = t;
+    t->hash = *bucket(k, t);
+    *bucket(k, t) = t;
     list_page(k, t, 0);
     bool ok = phys_mark_code(k->bus, t->pa, first_bytes(t));
     if (t->pa2 != ~(u64)0) {
@@ -149,7 +150,7 @@ bool tb_insert(struct tcg *k, struct tb *t)
 
 void tb_translated(struct tcg *k, struct tb *t)
 {
-    for (struct tb **p = bucket(k->gone, t); *p; p = &(*p)->hash) {
+    for (struct tb **p = grave(k, t); *p; p = &(*p)->hash) {
         struct tb *old = *p;
         if (old->pa != t->pa || old->key != t->key) continue;
         host_patch_entry(k->rw, old->code, t->code);

@@ -8,11 +8,12 @@
 #include "tcg/tcg.h"
 
 enum {
-    TB_HASH = 1 << 15, // buckets: by (physical address, mode), and pages
-    TB_WIDE = 100,     // failures of checks for several accesses that a block may have
-    TB_JCC = 3,        // conditional jumps that a block runs through …
-    TB_JCC_INSNS = 32, // … and its length then
-    TB_LOCAL = 1024    // jump cache entries of pages that are not global, while the cache's context is the global one
+    TB_HASH = 1 << 17,  // buckets by (physical address, mode): a system has 100,000 blocks, each met in a cache miss
+    TB_LISTS = 1 << 15, // lists of pages, and of the dead
+    TB_WIDE = 100,      // failures of checks for several accesses that a block may have
+    TB_JCC = 3,         // conditional jumps that a block runs through …
+    TB_JCC_INSNS = 32,  // … and its length then
+    TB_LOCAL = 1024     // jump cache entries of pages that are not global, while the cache's context is the global one
 };
 
 // What an entry of the jump cache takes the place of: why the look-up before it missed.
@@ -60,8 +61,8 @@ struct tcg {
     u32 stubs, nstub;       // exit stubs, one a record: where the first one is, how many are written
     u32 epoch;              // flushes: a pointer into the arenas is good while this stays
     struct host_entry host;
-    struct tb *hash[TB_HASH], *pages[TB_HASH];
-    struct tb *gone[TB_HASH]; // dead, translated, and links may lead there: by (physical address, mode)
+    struct tb *hash[TB_HASH], *pages[TB_LISTS];
+    struct tb *gone[TB_LISTS]; // dead, translated, and links may lead there: by (physical address, mode)
     u32 users;
     struct cpu *cpu[64];
     u64 narrow[1 << 8]; // hash of the blocks that had TB_WIDE of them, by (physical address, mode)

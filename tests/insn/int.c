@@ -275,6 +275,145 @@ static void long_mode(void)
     machine_free(m);
 }
 
+// cpu/repeat.c: with what is remembered of earlier deliveries and IRETs, everything is as without it, whatever of
+// gates, descriptors, TSS, limits, levels and stacks changes in between.
+struct pair {
+    struct machine *m[2]; // [1] remembers nothing
+    u32 seed;
+    struct seg cs[2], ss[2]; // in ring 0, in ring 3
+};
+static u32 draw(struct pair *p, u32 n) { return ((p->seed = p->seed * 1664525 + 1013904223) >> 8) % n; }
+#define DRAW(p, ...)                                                                                                   \
+    ({                                                                                                                 \
+        static const u64 v_[] = {__VA_ARGS__};                                                                         \
+        v_[draw(p, ARRAY_LEN(v_))];                                                                                    \
+    })
+static void poke_both(struct pair *p, u32 at, u64 v)
+{
+    for (int k = 0; k < 2; k++) poke(p->m[k], at, v, 8);
+}
+static void disturb(struct pair *p)
+{
+    u32 v = 0x80 + draw(p, 4), sel = (u32)DRAW(p, K_CS64, U_CS64, U_DS, K_DS), n;
+    u64 d = descriptor(0, 0xfffff,
+                       sel == K_CS64   ? A_CODE64_0
+                       : sel == U_CS64 ? A_CODE64_3
+                       : sel == U_DS   ? A_DATA3
+                                       : A_DATA0);
+    u64 off = DRAW(p, 0x7100, 0x7200, 0x700007100, 0xffffffff80001000, 0x800000000000), raw;
+    switch (draw(p, 24)) {
+    case 0:
+        raw = gate((u16)DRAW(p, K_CS64, K_CS64, K_CS64, K_CS, U_CS64, 0), (u32)off,
+                   (u32)DRAW(p, 0xee, 0xee, 0xef, 0x8e, 0x6e, 0xe5), (u32)DRAW(p, 0, 0, 0, 1, 3));
+        poke_both(p, IDT + 16 * v, raw);
+        poke_both(p, IDT + 16 * v + 8, off >> 32);
+        break;
+    case 1:
+        poke_both(p, GDT + (sel & 0xf8),
+                  d ^ DRAW(p, 0, 0, 0, 0, 1ull << 40, 1ull << 41, 1ull << 42, 1ull << 45, 1ull << 47));
+        break;
+    case 2: poke_both(p, GDT + (sel & 0xf8), d); break;
+    case 3: poke_both(p, TSS + 4, DRAW(p, STACK0, STACK0, STACK0 + 5, 0xc010, 0x800000000000, 0x500000)); break;
+    case 4: poke_both(p, TSS + 0x24, DRAW(p, STACK0, 0xb000, 0x7fffffffffff)); break;
+    case 5:
+        n = (u32)DRAW(p, 0xfff, 0xfff, 0x80e, 0x827);
+        for (int k = 0; k < 2; k++) p->m[k]->c->idt_limit = (u16)n;
+        break;
+    case 6:
+        n = (u32)DRAW(p, 0xff, 0xff, 0x2f, 0x36);
+        for (int k = 0; k < 2; k++) p->m[k]->c->gdt_limit = (u16)n;
+        break;
+    case 7:
+        n = draw(p, 8) ? CR4_PAE : CR4_PAE | CR4_SMAP;
+        for (int k = 0; k < 2; k++) {
+            p->m[k]->c->cpl = 0;
+            RUNS(p->m[k]->c, sys_write_cr(p->m[k]->c, 4, n));
+        }
+        break;
+    default: break;
+    }
+}
+static void same_state(struct pair *p, int exc, int exc2)
+{
+    struct cpu *a = p->m[0]->c, *b = p->m[1]->c;
+    CHECK_EQ(exc, exc2);
+    if (exc >= 0) CHECK_EQ(a->exc_err, b->exc_err);
+    for (unsigned i = 0; i < R_COUNT; i++) CHECK_EQ(a->gpr[i], b->gpr[i]);
+    CHECK_EQ(flags_get(a), flags_get(b));
+    for (unsigned i = 0; i < S_COUNT; i++) {
+        const struct seg *x = &a->seg[i], *y = &b->seg[i];
+        CHECK_EQ(x->sel | x->attr << 16, y->sel | y->attr << 16);
+        CHECK(x->base == y->base && x->limit == y->limit && x->rend == y->rend && x->wend == y->wend);
+        CHECK(x->usable == y->usable && x->base_legacy == y->base_legacy);
+    }
+    CHECK_EQ(a->cpl, b->cpl);
+    CHECK_EQ(a->mode, b->mode);
+    CHECK_EQ((u32)a->jump_context, (u32)b->jump_context);
+    CHECK_EQ((a->jump_context >> 32) == a->tlb_gen, (b->jump_context >> 32) == b->tlb_gen);
+    CHECK_EQ(a->tlb - a->tlbs, b->tlb - b->tlbs);
+    CHECK_EQ(a->attn, b->attn);
+    CHECK_EQ(a->cr2, b->cr2);
+    CHECK(!memcmp(p->m[0]->ram->host, p->m[1]->ram->host, 0x10000));
+}
+static void repeated(void)
+{
+    struct pair p = {.seed = 4711};
+    u32 hits = 0;
+    for (int k = 0; k < 2; k++) {
+        p.m[k] = machine_long("max");
+        p.m[k]->c->idt_limit = 0xfff;
+        poke(p.m[k], PML4 + 255 * 8, PDPT | 7, 8); // a page below the lower half's end
+        poke(p.m[k], PDPT + 511 * 8, PDIR | 7, 8);
+        poke(p.m[k], PDIR + 511 * 8, 0x87, 8);
+        for (unsigned v = 0x80; v < 0x84; v++) set_gate64(p.m[k], v, K_CS64, 0x7100, 0xee, 0);
+    }
+    for (int user = 0; user < 2; user++) {
+        struct cpu *c = p.m[0]->c;
+        struct desc d;
+        u64 raw = descriptor(0, 0xfffff, user ? A_CODE64_3 : A_CODE64_0);
+        c->cpl = user ? 3 : 0;
+        seg_decode(&d, (u32)raw, raw >> 32);
+        seg_install(c, S_CS, user ? U_CS64 : K_CS64, &d);
+        RUNS(c, seg_load(c, S_SS, user ? U_DS : K_DS));
+        p.cs[user] = c->seg[S_CS], p.ss[user] = c->seg[S_SS];
+    }
+    for (u32 step = 0; step < 30000; step++) {
+        disturb(&p);
+        u32 user = draw(&p, 2), op = draw(&p, 4), v = 0x80 + draw(&p, 4), err = draw(&p, 99), at = draw(&p, 3);
+        u32 fl = FL_R1 | (u32)DRAW(&p, 0, 0, FL_IF, FL_RF, FL_TF, FL_AC, FL_NT, FL_IF | FL_ZF);
+        u64 sp = DRAW(&p, 0x9000, 0x9000, 0x9007, 0x9ff0, 0x800000000000, 0x600000);
+        u64 image[5] = {DRAW(&p, 0x7000, 0x7000, 0x7800, 0x800000000000),
+                        user ? U_CS64 : DRAW(&p, K_CS64, U_CS64, U_CS64, U_CS, K_CS),
+                        FL_R1 | DRAW(&p, 0, FL_IF, FL_RF, FL_TF, FL_AC, FL_IOPL, FL_CF | FL_DF), sp, 0};
+        image[4] = image[1] == K_CS64 ? DRAW(&p, 0, K_DS, K_DS, K_DS | 1, U_DS)
+                                      : DRAW(&p, U_DS, U_DS, U_DS, U_DS & ~3, K_DS, 0);
+        volatile int exc[2];
+        for (volatile int k = 0; k < 2; k++) {
+            struct cpu *c = p.m[k]->c;
+            c->seg[S_CS] = p.cs[user], c->seg[S_SS] = p.ss[user];
+            c->cpl = user ? 3 : 0;
+            c->mode |= MODE_64;
+            c->gpr[R_RIP] = 0x7000 + step % 64;
+            c->gpr[R_RSP] = sp;
+            c->eflags = fl;
+            c->cc_op = CC_EFLAGS;
+            c->attn = 0;
+            cpu_update_mode(c);
+            if (k) memset(c->int_memo, 0, sizeof c->int_memo), memset(c->ret_memo, 0, sizeof c->ret_memo);
+            if (!k && op) hits += c->int_memo[(v * 2 + user) % ARRAY_LEN(c->int_memo)].used;
+            if (op == 0 && sp < 0x10000) memcpy(p.m[k]->ram->host + sp, image, sizeof image);
+            exc[k] = op == 0   ? TRY(c, far_iret(c, 8))
+                     : op == 1 ? TRY(c, int_soft(c, (int)v, INT_SOFT))
+                               : TRY(c, int_deliver(c, (int)v, op == 2 ? INT_HW : INT_FAULT, at == 0, err));
+            c->exc = -1, c->exc_ext = false;
+        }
+        same_state(&p, exc[0], exc[1]);
+    }
+    CHECK(hits > 1000);
+    machine_free(p.m[0]);
+    machine_free(p.m[1]);
+}
+
 // vol. 3 6.15 (#DF), table 6-5.
 static void double_fault(void)
 {
@@ -475,9 +614,9 @@ static void rep_turn(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),
-                                              TEST(v86),       TEST(vme),        TEST(long_mode),   TEST(double_fault),
-                                              TEST(debug),     TEST(stepping),   TEST(init_sipi),   TEST(pause_turn),
-                                              TEST(rep_turn)};
+    static const struct check_test tests[] = {
+        TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),  TEST(v86),
+        TEST(vme),       TEST(long_mode),  TEST(repeated),    TEST(double_fault), TEST(debug),
+        TEST(stepping),  TEST(init_sipi),  TEST(pause_turn),  TEST(rep_turn)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
