@@ -86,6 +86,16 @@ static void leaves(void)
     CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
     query(c, 0x80000001, 0, r);
     CHECK_EQ(r[3] & 0x20100800, 0x20100800); // LM, NX, SYSCALL
+    query(c, 0x80000005, 0, r);              // APM vol. 3 E.4.5: L1 caches of 64 KB, 2 ways, lines of 64 bytes
+    CHECK(r[0] == 0x01ff01ff && r[1] == 0x01ff01ff && r[2] == 0x40020140 && r[3] == 0x40020140);
+    query(c, 0x80000006, 0, r); // E.4.6: L2 of 512 KB and 16 ways, L3 of 16 MB
+    CHECK(r[1] == 0x42004200 && r[2] == 0x02008140 && r[3] >> 18 == 32 && (r[3] & 0xffff) == 0x8140);
+    machine_free(m);
+    m = machine_new("Westmere"); // Intel's: L2 alone (SDM vol. 2 CPUID)
+    query(m->c, 0x80000005, 0, r);
+    CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
+    query(m->c, 0x80000006, 0, r);
+    CHECK(!r[0] && !r[1] && (r[2] & 0xff) == 64 && !r[3]);
     machine_free(m);
     m = machine_new("pentium");
     query(m->c, 0, 0, r);

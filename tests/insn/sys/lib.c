@@ -184,7 +184,7 @@ u64 frame64(unsigned i) { return W64(ev.hsp + 8 * i); }
 static bool has_err(unsigned v) { return v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21; }
 
 // Completes ev from the frame, when the gate was of the native size.
-static void complete(void)
+void event_complete(void)
 {
     unsigned e = has_err(ev.vec);
 #ifdef __x86_64__
@@ -296,7 +296,7 @@ void check_(const char *what, u64 got, u64 want, u64 mask)
 }
 void event_is(unsigned vec, ul err, const void *ip)
 {
-    complete();
+    event_complete();
     EQ("vector", ev.vec, vec);
     if (ev.vec != vec) {
         EQ("error code", ev.err, err);
@@ -308,7 +308,7 @@ void event_is(unsigned vec, ul err, const void *ip)
 }
 void ends(void)
 {
-    complete();
+    event_complete();
     EQ("vector", ev.vec, END_VEC);
     if (ev.vec != END_VEC) {
         EQ("error code", ev.err, NO_ERR);

@@ -816,6 +816,45 @@ static void bases(void)
     wcr4(cr4);
 }
 
+CODE(rd_tscp, "rdtscp\n shl $32,%rdx\n or %rdx,%rax");
+CODE(rd_pid, ".byte 0xf3,0x0f,0xc7,0xf9"); // to RCX
+static u64 tsc(void)
+{
+    u32 a, d;
+    asm_("rdtsc" : "=a"(a), "=d"(d));
+    return a | (u64)d << 32;
+}
+static void aux(void)
+{
+    u32 id[4];
+    cpuid_ext(0x80000001, id);
+    if (!(id[3] >> 27 & 1)) {
+        skip("RDTSCP", "not there");
+        return;
+    }
+    wrmsr(0xc0000103, 0xfedcba98);
+    struct regs r = ring(3, rd_tscp);
+    r.cx = ~0ul;
+    u64 before = tsc();
+    one("RDTSCP", "vol. 2 RDTSCP", &r, END_VEC, 0, 0);
+    EQ("RCX is TSC_AUX", ev.r.cx, 0xfedcba98);
+    EQ("the time-stamp counter", ev.r.ax >= before && ev.r.ax <= tsc(), true);
+    wcr4(rcr4() | CR4_TSD);
+    r = ring(3, rd_tscp);
+    one("RDTSCP with CR4.TSD", "vol. 2 RDTSCP", &r, GP, 0, rd_tscp);
+    r = ring(0, rd_tscp);
+    one("RDTSCP with CR4.TSD at ring 0", "vol. 2 RDTSCP", &r, END_VEC, 0, 0);
+    wcr4(rcr4() & ~(ul)CR4_TSD);
+    cpuid(7, 0, id);
+    if (id[2] >> 22 & 1) {
+        r = ring(3, rd_pid);
+        r.cx = ~0ul;
+        one("RDPID", "vol. 2 RDPID", &r, END_VEC, 0, 0);
+        EQ("RCX is TSC_AUX", ev.r.cx, 0xfedcba98);
+    }
+    wrmsr(0xc0000103, 0);
+}
+
 void test_main(void)
 {
     modes();
@@ -830,4 +869,5 @@ void test_main(void)
     legacy();
     instructions();
     bases();
+    aux();
 }

@@ -148,6 +148,7 @@ void test2(const char *name, const char *rest, const char *section); // …, nam
 void check_(const char *what, u64 got, u64 want, u64 mask);
 #define EQ(what, got, want)        check_(what, got, want, ~0ull)
 #define BITS(what, got, want, msk) check_(what, got, want, msk)
+void event_complete(void); // ev.err, IP, CS, flags and SP from the frame; the next two do that too
 // The event is vector vec with error code err at ip.
 void event_is(unsigned vec, ul err, const void *ip);
 void ends(void); // … is the regular end
