@@ -13,18 +13,38 @@
 enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096, SIDE_PART = 6 };
 _Static_assert((int)REC_AHEAD >= (int)TB_REC_MAX, "a block's stubs are there before it is");
 
+// Address space that begins where the host's large pages do: hot code is spread over megabytes, and misses of the
+// instruction TLB are dear. Shared memory is given large pages where the host is told to by madvise().
+enum { LARGE = 2 << 20 };
+
+static void *reserve(u64 size)
+{
+    u8 *p = mmap(NULL, size + LARGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return p;
+    u64 skip = -(uintptr_t)p & (LARGE - 1);
+    if (skip) munmap(p, skip);
+    munmap(p + skip + size, LARGE - skip);
+    return p + skip;
+}
+
 // A mapping of length 0 that is "moved" stays, and its pages are seen at the new place, too: a file (memfd) would be a
 // third thing to keep, and under RLIMIT_FSIZE there is none of this size.
 static bool map_anonymous(u64 size, u8 **rw, const u8 **rx)
 {
-    *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (*rw == MAP_FAILED) return false;
-    void *code = mremap(*rw, 0, size, MREMAP_MAYMOVE);
+    void *a = reserve(size), *b = reserve(size);
+    if (a == MAP_FAILED || b == MAP_FAILED) goto no;
+    *rw = mmap(a, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (*rw == MAP_FAILED) goto no;
+    void *code = mremap(*rw, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, b);
     *rx = code;
-    if (code != MAP_FAILED && !mprotect(code, size, PROT_READ | PROT_EXEC)) return true;
+    if (code == MAP_FAILED || mprotect(code, size, PROT_READ | PROT_EXEC)) goto no;
+    madvise(*rw, size, MADV_HUGEPAGE); // wishes
+    madvise(code, size, MADV_HUGEPAGE);
+    return true;
+no:;
     int why = errno;
-    munmap(*rw, size);
-    if (code != MAP_FAILED) munmap(code, size);
+    if (a != MAP_FAILED) munmap(a, size);
+    if (b != MAP_FAILED) munmap(b, size);
     errno = why;
     return false;
 }
@@ -91,11 +111,14 @@ void code_open(struct tcg *k, u64 bytes)
     if (host_thunks(k->rw, k->rx, &k->host) > k->stubs) panic("the thunks do not fit");
     k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
     k->nstub = 0;
+    k->code_used = k->side_used = 0;
     code_room(k);
     k->rec[0] = (struct tb_rec){.kind = REC_LEAVE, .cc_op = 0xffff, .cc_dst = CC_IN_MEMORY, .cc_src = CC_IN_MEMORY};
     k->rec_used = 1;
     k->code_used = k->code_first;
+    k->code_large = (u32)align_up(k->code_first, LARGE);
     k->side_first = k->side_used = k->code_size - (u32)align_up(bytes / SIDE_PART, PAGE_SIZE);
+    k->side_large = (u32)align_up(k->side_first, LARGE);
 }
 
 void code_close(struct tcg *k)
@@ -135,8 +158,21 @@ void code_count(struct tcg *k, bool on)
     k->count = on ? arena((u64)k->rec_size * sizeof *k->count) : NULL;
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 // Linux 6.1; before, the kernel may do it by itself, or not
+#endif
+
+// Parts that are full become large pages: shared memory seldom gets them when it is touched first.
+static void large_pages(struct tcg *k, u32 used, u32 *done)
+{
+    for (; *done + LARGE <= used; *done += LARGE)
+        if (!madvise(k->rw + *done, LARGE, MADV_COLLAPSE)) madvise((void *)(k->rx + *done), LARGE, MADV_COLLAPSE);
+}
+
 bool code_room(struct tcg *k)
 {
+    large_pages(k, k->code_used, &k->code_large);
+    large_pages(k, k->side_used, &k->side_large);
     if (k->rec_used + TB_REC_MAX > k->nstub) {
         u32 n = (u32)min_u64(REC_AHEAD, k->rec_size - k->nstub);
         host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->nstub, n);

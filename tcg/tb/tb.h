@@ -54,6 +54,7 @@ struct tcg {
     const u8 *rx;                         // … and executable
     u32 code_size, code_first, code_used; // thunks and stubs, code_first: blocks,
     u32 side_first, side_used;            // … and code of edges, up to code_size
+    u32 code_large, side_large;           // up to where they are on the host's large pages
     u8 *meta;                             // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
