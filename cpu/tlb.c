@@ -29,14 +29,22 @@ struct page_set {
         u64 page, gen;
     } at[1 << PAGE_SET_BITS];
 };
+// What MOV CR3 that keeps a PCID's translations comes back to: the generation that was that PCID's.
+enum { SPACES = 8 };
+struct space {
+    u32 number;               // tlb2.space of the PCID then
+    u32 gen, age;             // cpu.tlb_gen and cpu.tlb_gen_global then; age 0: none
+    struct page_set executed; // local pages that code was fetched from in this generation and those before it
+};
 struct tlb2 {
     struct entry small[SMALL_SETS][WAYS], large[LARGE_SETS][WAYS];
     u8 next;                        // way to replace
     bool global, large_page;        // the translation found last was a global page's, one of more than 4 KB
     struct tlb_entry itlb[2][ITLB]; // by CPL 3 or not: tag = page, addend = physical page | ITLB_GLOBAL
     struct tlb_filled code;         // of itlb, local pages
-    struct page_set executed[2];    // pages that code was fetched from since the last flush, [1] of those that were
-                                    // global: whoever caches by linear address has none of the others
+    struct page_set executed;       // global pages that code was fetched from since the last flush: whoever caches by
+                                    // linear address has none of the others
+    struct space spaces[SPACES];    // by PCID, the one used last; here local pages are listed
     u32 space[PCIDS], last_space;
     struct walk_cache walks;
     struct page_set pieces;         // 2 MB pieces whose pages may be in the first level or behind it
@@ -79,12 +87,38 @@ static void number_spaces(struct tlb2 *t)
     t->last_space = PCIDS - 1;
 }
 
+static u32 current_pcid(const struct cpu *c) { return c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0; }
+static u32 current_space(const struct cpu *c) { return c->tlb2->space[current_pcid(c)]; }
+static struct space *space_now(struct cpu *c) { return &c->tlb2->spaces[current_pcid(c) % SPACES]; }
+static void forget_spaces(struct tlb2 *t)
+{
+    for (u32 i = 0; i < SPACES; i++) t->spaces[i].age = 0;
+}
+static void new_generation(struct cpu *c, bool global)
+{
+    struct space *s = space_now(c);
+    tlb_new_generation(c, global);
+    s->number = current_space(c);
+    s->gen = c->tlb_gen;
+    s->age = c->tlb_gen_global;
+}
+// CR3 has changed. Nobody has invalidated what was cached by linear address when this PCID was used last: its
+// generation goes on.
+static bool old_generation(struct cpu *c)
+{
+    const struct space *s = space_now(c);
+    if (s->age != c->tlb_gen_global || s->number != current_space(c)) return false;
+    c->tlb_gen = s->gen;
+    cpu_set_jump_context(c);
+    return true;
+}
+
 // What entries of cpu.behind must carry to be good now.
 static void restamp(struct cpu *c)
 {
     struct tlb2 *t = c->tlb2;
     for (int w = 0; w < 2; w++) {
-        c->behind_stamp[w][0] = t->era[w] << 33 | t->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0];
+        c->behind_stamp[w][0] = t->era[w] << 33 | current_space(c);
         c->behind_stamp[w][1] = t->era[w] << 33 | 1ull << 32;
     }
 }
@@ -121,8 +155,9 @@ static u32 listed(const struct tlb_filled *f, u32 all) { return f->n > TLB_FILLE
 static u32 list_at(const struct tlb_filled *f, u32 i) { return f->n > TLB_FILLED ? i : f->k[i]; }
 
 // What was derived from translations: first level, code TLB, and whoever caches by linear address. MOV CR3 keeps what
-// came from global pages: the kernel's code and data stay at hand across a task switch.
-static void flush_l1(struct cpu *c, bool global)
+// came from global pages: the kernel's code and data stay at hand across a task switch. keep: what CR3's PCID had is
+// good as it was.
+static void flush_l1(struct cpu *c, bool global, bool keep)
 {
     struct tlb2 *t = c->tlb2;
     for (u32 i = 0, n = listed(&c->filled[0], TLB_SLOTS); i < n; i++) {
@@ -139,17 +174,19 @@ static void flush_l1(struct cpu *c, bool global)
         set_clear(&t->pieces);
         t->era[0]++, t->era[1]++;
         t->code.n = TLB_FILLED + 1;
-        set_clear(&t->executed[1]);
+        set_clear(&t->executed);
+        forget_spaces(t);
     }
     for (u32 i = 0, n = listed(&t->code, 2 * ITLB); i < n; i++) {
         struct tlb_entry *e = &t->itlb[0][0] + list_at(&t->code, i);
         if (global || !(e->addend & ITLB_GLOBAL)) e->tag = TLB_NONE;
     }
     t->code.n = 0;
-    set_clear(&t->executed[0]);
     t->walks.gen++;
     restamp(c);
-    tlb_new_generation(c, global);
+    if (keep && old_generation(c)) return;
+    set_clear(&space_now(c)->executed);
+    new_generation(c, global);
 }
 
 static void forget_all(struct tlb2 *t)
@@ -162,27 +199,27 @@ static void forget_all(struct tlb2 *t)
 void tlb_flush(struct cpu *c, bool global)
 {
     if (!global) {
-        tlb_flush_pcid(c, c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0);
+        tlb_flush_pcid(c, (u16)current_pcid(c));
         return;
     }
-    flush_l1(c, true);
+    flush_l1(c, true, false);
     forget_all(c->tlb2);
 }
 
 void tlb_flush_pcid(struct cpu *c, u16 pcid)
 {
     struct tlb2 *t = c->tlb2;
-    flush_l1(c, false);
     t->space[pcid] = ++t->last_space;
     if (unlikely(!t->last_space)) { // all numbers used: forgetting more than asked is always right
         forget_all(t);
+        forget_spaces(t);
         number_spaces(t);
         t->era[0]++, t->era[1]++;
     }
-    restamp(c);
+    flush_l1(c, false, false);
 }
 
-void tlb_switch(struct cpu *c) { flush_l1(c, false); }
+void tlb_switch(struct cpu *c) { flush_l1(c, false, true); }
 
 static void drop_behind(struct cpu *c, u64 lin)
 {
@@ -192,8 +229,6 @@ static void drop_behind(struct cpu *c, u64 lin)
             if (e[w].tag == ((lin & PAGE_MASK) | key)) e[w].stamp = 0;
     }
 }
-
-static u32 current_space(const struct cpu *c) { return c->tlb2->space[c->cr4 & CR4_PCIDE ? c->cr3 & 0xfff : 0]; }
 
 static u64 huge_key(u64 lin, unsigned page_bits) { return (u64)page_bits << 56 | lin << 16 >> 16 >> page_bits; }
 
@@ -218,7 +253,7 @@ void tlb_flush_page(struct cpu *c, u64 lin)
         set_clear(&t->huge);
     }
     if (whole) { // its 4 KB pieces in the first level are not listed
-        flush_l1(c, true);
+        flush_l1(c, true, false);
         return;
     }
     drop_behind(c, lin);
@@ -230,10 +265,10 @@ void tlb_flush_page(struct cpu *c, u64 lin)
     }
     for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
     // A process' code says nothing about the kernel's.
-    if (set_has(&t->executed[1], lin >> 12))
-        tlb_new_generation(c, true);
-    else if (set_has(&t->executed[0], lin >> 12))
-        tlb_new_generation(c, false);
+    if (set_has(&t->executed, lin >> 12))
+        new_generation(c, true);
+    else if (set_has(&space_now(c)->executed, lin >> 12))
+        new_generation(c, false);
 }
 
 // Write entries point to host memory: the page's host address finds them.
@@ -385,7 +420,7 @@ u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)
         u64 pa = mmu_translate(c, lin, ACC_EXEC, false);
         e->tag = lin & PAGE_MASK;
         e->addend = (pa & PAGE_MASK) | (c->tlb2->global ? ITLB_GLOBAL : 0);
-        set_add(&c->tlb2->executed[c->tlb2->global], lin >> 12);
+        set_add(c->tlb2->global ? &c->tlb2->executed : &space_now(c)->executed, lin >> 12);
         if (!c->tlb2->global) list_slot(&c->tlb2->code, (u32)(e - &c->tlb2->itlb[0][0]));
     }
     u64 pa = (e->addend & PAGE_MASK) | (lin & 0xfff);

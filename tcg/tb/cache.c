@@ -267,5 +267,8 @@ void tb_new_age(struct tcg *k)
 {
     k->bus->generation = 0;
     tb_forget(k);
-    for (u32 i = 0; i < k->users; i++) memset(k->cpu[i]->jump, 0, sizeof k->cpu[i]->jump);
+    for (u32 i = 0; i < k->users; i++) {
+        memset(k->cpu[i]->jump, 0, sizeof k->cpu[i]->jump);
+        tlb_flush(k->cpu[i], true); // nor does it come back to an old one
+    }
 }

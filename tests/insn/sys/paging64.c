@@ -22,6 +22,9 @@ CODE(go, "jmp *%rbx");
 CODE(do_invpcid, "invpcid (%rbx),%rax");
 CODE(w_cr3, "mov %rax,%cr3");
 CODE(w_cr4, "mov %rax,%cr4");
+CODE(ac_loop, "mov $50,%ecx\n"
+              "1: stac\n movb (%rbx),%al\n pushf\n pop %rdx\n clac\n pushf\n pop %rsi\n loop 1b\n"
+              "movb (%rbx),%al");
 enum access { READ, WRITE, FETCH };
 static const u8 *const code_of[3] = {rd, wr, go};
 
@@ -300,6 +303,15 @@ static void supervisor_modes(void)
             flush();
             one(0, READ, LOW, NO_ERR);
         }
+        test("STAC, CLAC many times", "vol. 2 STAC, CLAC");
+        window_reset();
+        r = ring(0, ac_loop);
+        r.bx = LOW;
+        run(&r);
+        event_is(PF, E_P, ac_loop_end - 4); // the read behind the last CLAC
+        BITS("flags behind STAC", ev.r.dx, F_AC, F_AC);
+        BITS("flags behind CLAC", ev.r.si, 0, F_AC);
+        EQ("counter", ev.r.cx, 0);
         test("SMAP leaves user accesses", "vol. 3 4.6.1");
         window_reset();
         asm_("stac");
@@ -326,6 +338,84 @@ static void invpcid(ul type, u64 pcid, u64 at)
         u64 pcid, at;
     } d = {pcid, at};
     asm_("invpcid %0,%1" ::"m"(d), "r"(type) : "memory");
+}
+enum { GLOBAL = 0x100 };
+// Code at LOW that says which page it is, often enough for an engine to keep what it has made of it.
+static ul which(void)
+{
+    struct regs r = ring(3, (void *)LOW);
+    for (unsigned i = 0; i < 20; i++) {
+        r.ax = 0;
+        run(&r);
+        ends();
+    }
+    return ev.r.ax & 0xff;
+}
+static void pcid_code(ul one_, ul two, bool invpcid_there)
+{
+    ul keep = 1ul << 63;
+    for (unsigned i = 0; i < 4; i++) W32((ul)frame[i]) = 0x20cd00b0 | (i + 1) << 8; // MOV AL,i+1; INT 20h
+    pt[0] = (ul)frame[0] | P | PW | PU;
+    pt_2[0] = (ul)frame[1] | P | PW | PU;
+    wcr3(one_);
+    wcr3(two);
+    test("code of two PCIDs in turn", "vol. 3 4.10.1");
+    for (unsigned i = 0; i < 8; i++) {
+        wcr3(one_ | keep);
+        EQ("first", which(), 1);
+        wcr3(two | keep);
+        EQ("second", which(), 2);
+    }
+    test("MOV CR3 without bit 63 drops the PCID's code", "vol. 3 4.10.4.1");
+    pt_2[0] = (ul)frame[2] | P | PW | PU;
+    wcr3(one_ | keep);
+    wcr3(two);
+    EQ("second", which(), 3);
+    wcr3(one_ | keep);
+    EQ("first", which(), 1);
+    test("INVLPG drops the PCID's code for good", "vol. 3 4.10.4.1");
+    pt[0] = (ul)frame[3] | P | PW | PU;
+    invlpg(LOW);
+    EQ("first", which(), 4);
+    wcr3(two | keep);
+    EQ("second", which(), 3);
+    pt_2[0] = (ul)frame[1] | P | PW | PU;
+    invlpg(LOW);
+    wcr3(one_ | keep);
+    EQ("first again", which(), 4);
+    wcr3(two | keep);
+    EQ("second again", which(), 2);
+    for (unsigned type = 0; invpcid_there && type < 4; type++) {
+        test("INVPCID drops another PCID's code", "vol. 2 INVPCID");
+        pt_2[0] = (ul)frame[1] | P | PW | PU;
+        wcr3(two);
+        EQ("second", which(), 2);
+        wcr3(one_ | keep);
+        EQ("first", which(), 4);
+        pt_2[0] = (ul)frame[2] | P | PW | PU;
+        invpcid(type, type < 2 ? 2 : 0, type ? 0 : LOW);
+        EQ("first again", which(), 4);
+        wcr3(two | keep);
+        EQ("second again", which(), 3);
+    }
+    test("INVLPG of a global page drops all PCIDs' code", "vol. 3 4.10.4.1");
+    pt[0] = (ul)frame[0] | P | PW | PU | GLOBAL;
+    pt_2[0] = (ul)frame[0] | P | PW | PU | GLOBAL;
+    wcr4(rcr4() | CR4_PGE);
+    wcr3(two);
+    EQ("second", which(), 1);
+    wcr3(one_ | keep);
+    EQ("first", which(), 1);
+    pt[0] = pt_2[0] = (ul)frame[1] | P | PW | PU | GLOBAL;
+    invlpg(LOW);
+    EQ("first again", which(), 2);
+    wcr3(two | keep);
+    EQ("second again", which(), 2);
+    wcr4(rcr4() & ~(ul)CR4_PGE);
+    pt[0] = (ul)frame[0] | P | PW | PU;
+    pt_2[0] = (ul)frame[1] | P | PW | PU;
+    wcr3(two);
+    wcr3(one_);
 }
 static void pcid(void)
 {
@@ -413,6 +503,7 @@ static void pcid(void)
     } else {
         skip("INVPCID", "not there");
     }
+    pcid_code(one_, two, id[1] >> 10 & 1);
     test("clearing PCIDE drops all", "vol. 3 4.10.4.1");
     wcr3(cr3);
     EQ("page", W8(LOW + 8), 1);
