@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Emitters of integer arithmetic, shifts and bit instructions: SDM vol. 2. Meanings that the manual leaves open are
-// those of interp/. To the interpreter: byte and 16-bit forms of MUL, DIV and of shifts by CL, rotates through CF by
-// CL, 16-bit SHLD, most of BMI, decimal adjustment.
+// those of interp/. To the interpreter: byte and 16-bit forms of shifts by CL, IDIV of bytes, rotates through CF by CL,
+// 16-bit SHLD, decimal adjustment.
 #include "tcg/front/front.h"
 
 _Static_assert(IR_SHL + 1 == IR_SHR && IR_SHR + 1 == IR_SAR, "kinds of SHX");
@@ -56,11 +56,11 @@ bool front_cmpxchg2(struct front *f)
 // ---- multiplication, division
 bool front_mul_wide(struct front *f)
 {
-    if (f->n < 4) return false;
     unsigned a = operand_e(f, f->n, IR_RD);
     add(f, f->ir, f->n, IR_NONE, a);
     return true;
 }
+bool front_adx(struct front *f) { return f->n >= 4 && front_load_op(f); }
 bool front_imul3(struct front *f)
 {
     unsigned a = operand_e(f, f->n, IR_RD);
@@ -156,6 +156,24 @@ bool front_andn(struct front *f)
     add(f, IR_MOV, f->n, IR_T0, f->i->vvvv);
     add(f, IR_NOT, f->n, IR_T0, IR_NONE);
     add(f, IR_AND, f->n, IR_T0, a);
+    add(f, IR_MOV, f->n, f->i->reg, IR_T0);
+    return true;
+}
+
+bool front_bls(struct front *f)
+{
+    if (f->n < 4) return false;
+    unsigned a = operand_e(f, f->n, IR_RD);
+    add(f, f->ir, f->n, f->i->vvvv, a);
+    return true;
+}
+// What register vvvv holds and what comes out pass through IR_T0.
+bool front_bits_by(struct front *f)
+{
+    if (f->n < 4) return false;
+    unsigned a = operand_e(f, f->n, IR_RD);
+    add(f, IR_MOV, f->n, IR_T0, f->i->vvvv);
+    add(f, f->ir, f->n, IR_T0, a);
     add(f, IR_MOV, f->n, f->i->reg, IR_T0);
     return true;
 }

@@ -3,6 +3,13 @@
 // SETcc, CMOVcc, PUSH, POP, ENTER, LEAVE. To the interpreter: segment registers, PUSHA, POPA, ENTER with levels, XLAT.
 #include "tcg/front/front.h"
 
+// A byte that must be readable, and no more.
+bool front_touch(struct front *f)
+{
+    mem(f, 1, IR_RD);
+    add(f, IR_NOP, 0, IR_NONE, IR_NONE);
+    return true;
+}
 bool front_nothing(struct front *f) { return true; }
 bool front_mov_eg(struct front *f)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT, reads of CR0,
-// CR2, CR3, CR4 (SDM vol. 2).
+// Emitters of what kernels do often: PUSHF, POPF, CLI, STI, STAC, CLAC, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT,
+// reads of CR0, CR2, CR3, CR4 (SDM vol. 2).
 // What could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the
 // checks.
 #include "cpu/cpuid.h"
@@ -85,7 +85,7 @@ bool front_pause(struct front *f)
     return m && m->cores * m->threads * max_u64(m->packages, 1) <= 1;
 }
 
-// ---- SYSCALL and SYSRET between 64-bit code at CPL 3 and 0, without SMAP. What they depend on and systems set once is
+// ---- SYSCALL and SYSRET between 64-bit code at CPL 3 and 0. What they depend on and systems set once is
 // checked to be what it is now, so that selectors, attributes and the new mode are constants. cpu/far.c has the whole.
 enum { FLAT64 = SEG_G | SEG_P | SEG_S | SEG_ACCESSED | SEG_READ };
 
@@ -102,11 +102,15 @@ static void set_segment(struct front *f, unsigned s, u16 sel, unsigned attr)
     set_field(f, 1, SEG_FIELD(s, usable), 1);
     set_field(f, 4, SEG_FIELD(s, base_legacy), 0);
 }
-static bool may_cross(struct front *f, unsigned set)
+static unsigned tlb_set(const struct front *f) { return (f->key & MODE_TLB) >> MODE_TLB_SHIFT; }
+static bool kernel_set(const struct front *f)
+{
+    return tlb_set(f) == TLBSET_KERNEL || tlb_set(f) == TLBSET_KERNEL_NOUSER;
+}
+static bool may_cross(struct front *f)
 {
     const struct cpu *c = f->c;
-    if (!f->code64 || (f->key & MODE_TLB) >> MODE_TLB_SHIFT != set || (c->cr4 & CR4_SMAP) || !(c->efer & EFER_SCE))
-        return false;
+    if (!f->code64 || !(c->efer & EFER_SCE)) return false;
     CHECK_FIELD(f, 4, attn, 0); // nor TF, RF
     CHECK_FIELD(f, 4, efer, c->efer);
     CHECK_FIELD(f, 4, cr4, c->cr4);
@@ -145,9 +149,12 @@ bool front_syscall(struct front *f)
 {
     if (!f->c) return false; // tests of the front end have no processor
     const struct cpu *c = f->c;
-    u32 mode = (f->key & ~(u32)(MODE_USER | MODE_TLB)) | TLBSET_KERNEL << MODE_TLB_SHIFT;
+    // With SMAP the tables that follow are known only if AC is among the flags that are cleared.
+    bool smap = c->cr4 & CR4_SMAP;
+    unsigned set = smap ? TLBSET_KERNEL_NOUSER : TLBSET_KERNEL;
+    u32 mode = (f->key & ~(u32)(MODE_USER | MODE_TLB)) | set << MODE_TLB_SHIFT;
     u16 sel = (c->star >> 32) & 0xfffc;
-    if (!may_cross(f, TLBSET_USER)) return false;
+    if (tlb_set(f) != TLBSET_USER || (smap && !(c->sfmask & FL_AC)) || !may_cross(f)) return false;
     CHECK_FIELD(f, 4, sfmask, c->sfmask);
     add(f, IR_GETFL, 4, IR_T0, IR_NONE);
     add(f, IR_KEEP, 8, IR_NONE, IR_T0);
@@ -161,7 +168,7 @@ bool front_syscall(struct front *f)
     add(f, IR_SETFL, 4, IR_NONE, IR_NONE)->imm = FL_R1;
     set_segment(f, S_CS, sel, FLAT64 | SEG_CODE | SEG_L);
     set_segment(f, S_SS, sel + 8, FLAT64 | SEG_DB);
-    cross(f, mode, TLBSET_KERNEL, gen);
+    cross(f, mode, set, gen);
     return true;
 }
 // A target that is not canonical is in no jump cache.
@@ -171,7 +178,7 @@ bool front_sysret(struct front *f)
     const struct cpu *c = f->c;
     u32 mode = (f->key & ~(u32)MODE_TLB) | MODE_USER | TLBSET_USER << MODE_TLB_SHIFT;
     u16 sel = c->star >> 48;
-    if (f->n != 8 || !may_be_kernel(f) || !c->model || !may_cross(f, TLBSET_KERNEL)) return false;
+    if (f->n != 8 || !may_be_kernel(f) || !c->model || !kernel_set(f) || !may_cross(f)) return false;
     at_cpl0(f);
     add(f, IR_BITS, 4, IR_NONE, 11)->imm = FL_TF | FL_AC;
     add(f, IR_MOV, 8, IR_T0, R_RCX);
@@ -189,6 +196,26 @@ bool front_sysret(struct front *f)
     return true;
 }
 
+// ---- STAC and CLAC: where SMAP is on they choose other tables.
+static bool set_ac(struct front *f, bool on)
+{
+    const struct cpu *c = f->c;
+    if (!c || !may_be_kernel(f) || !protected(f) || !kernel_set(f) || !(c->cr4 & CR4_SMAP)) return false;
+    if (!f->code64 && (f->key & (MODE_CODE | MODE_FLAT)) != (MODE_32 | MODE_FLAT)) return false;
+    unsigned set = on ? TLBSET_KERNEL : TLBSET_KERNEL_NOUSER;
+    u32 mode = (f->key & ~(u32)MODE_TLB) | set << MODE_TLB_SHIFT;
+    at_cpl0(f);
+    CHECK_FIELD(f, 4, attn, 0); // nor TF, RF
+    CHECK_FIELD(f, 4, cr4, c->cr4);
+    add(f, IR_RIP, f->code64 ? 8 : 4, IR_T0, IR_NONE)->imm = f->off;
+    size_t gen = look_up_in(f, mode);
+    add(f, on ? IR_SETFL : IR_CLRFL, 4, IR_NONE, IR_NONE)->imm = FL_AC;
+    cross_to(f, mode, set, gen);
+    return true;
+}
+bool front_stac(struct front *f) { return set_ac(f, true); }
+bool front_clac(struct front *f) { return set_ac(f, false); }
+
 // ---- SYSENTER and SYSEXIT between flat 32-bit code, outside long mode, likewise. The arithmetic flags stay in their
 // record.
 static bool may_enter(struct front *f, unsigned set)
@@ -196,7 +223,7 @@ static bool may_enter(struct front *f, unsigned set)
     const struct cpu *c = f->c; // NULL: tests of the front end have no processor
     u32 flat32 = MODE_32 | MODE_SS32 | MODE_PE | MODE_FLAT;
     if (!c || (f->key & (MODE_CODE | MODE_SS32 | MODE_PE | MODE_FLAT | MODE_VM | MODE_LMA)) != flat32) return false;
-    if ((f->key & MODE_TLB) >> MODE_TLB_SHIFT != set || (c->cr4 & CR4_SMAP) || !(c->sysenter_cs & 0xfffc)) return false;
+    if (tlb_set(f) != set || (c->cr4 & CR4_SMAP) || !(c->sysenter_cs & 0xfffc)) return false;
     CHECK_FIELD(f, 4, attn, 0); // nor TF, RF
     CHECK_FIELD(f, 4, cr4, c->cr4);
     CHECK_FIELD(f, 2, sysenter_cs, (u16)c->sysenter_cs);

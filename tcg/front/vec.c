@@ -108,12 +108,6 @@ static bool left_out(unsigned op)
     switch (op) {
     case OP_MASKMOVQ_PqNq: // implicit address
     case OP_MASKMOVDQU_VdqUdq:
-    case OP_LDMXCSR_Md:
-    case OP_STMXCSR_Md:
-    case OP_PCMPESTRM_VdqWdqIb: // implicit general registers
-    case OP_PCMPESTRI_VdqWdqIb:
-    case OP_PCMPISTRM_VdqWdqIb:
-    case OP_PCMPISTRI_VdqWdqIb:
     case OP_RCPPS_VpsWps: // approximations differ between vendors
     case OP_RCPSS_VssWss:
     case OP_RSQRTPS_VpsWps:
@@ -221,12 +215,16 @@ bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off)
     read_operands(&v, row->operands, w);
     if (row->attr & A_MMX) v.kind |= IR_V_MMX;
     if (!v.ok || ((v.kind & IR_V_SSE) && (v.kind & IR_V_MMX))) return false;
+    if (i->op == OP_LDMXCSR_Md || i->op == OP_STMXCSR_Md) {
+        v.kind |= IR_V_SSE;
+        v.store = i->op == OP_STMXCSR_Md;
+    }
     if (v.store) v.kind |= IR_V_STORE;
     if (i->is_mem) {
         if (!v.size) return false;
         mem(&f, v.size, (v.store ? IR_WR : IR_RD) | (row->attr & A_ALIGN ? IR_ALIGN : 0));
     }
-    unsigned reg = i->reg;
+    unsigned reg = i->op == OP_LDMXCSR_Md ? 2 : i->op == OP_STMXCSR_Md ? 3 : i->reg;
     vec(&f, &v, row, reg, !row->operands[0] ? IR_NONE : i->is_mem ? IR_M : i->rm, w && f.code64);
     return true;
 }

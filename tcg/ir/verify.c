@@ -55,14 +55,20 @@ static unsigned sizes(unsigned op)
     case IR_CMPXCHG2:
     case IR_SHX:
     case IR_RORX:
-    case IR_MUL:
-    case IR_IMUL1:
     case IR_MULX:
-    case IR_DIV:
-    case IR_IDIV:
+    case IR_ADCX:
+    case IR_ADOX:
+    case IR_BLSR:
+    case IR_BLSMSK:
+    case IR_BLSI:
+    case IR_BZHI:
+    case IR_BEXTR:
+    case IR_PEXT:
+    case IR_PDEP:
     case IR_BSWAP: return S_48;
     case IR_CRC32: return S4;
     case IR_SETCC: return S1;
+    case IR_IDIV:
     case IR_LEA:
     case IR_RIP:
     case IR_MOVZX:
@@ -111,6 +117,15 @@ static bool dst_may_be_m(unsigned op)
     case IR_TZCNT:
     case IR_LZCNT:
     case IR_POPCNT:
+    case IR_ADCX:
+    case IR_ADOX:
+    case IR_BLSR:
+    case IR_BLSMSK:
+    case IR_BLSI:
+    case IR_BZHI:
+    case IR_BEXTR:
+    case IR_PEXT:
+    case IR_PDEP:
     case IR_CRC32:
     case IR_CMOV:
     case IR_GETFL:
@@ -200,7 +215,7 @@ static bool only_t0(unsigned op)
 {
     return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU || op == IR_MASK ||
            op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT || op == IR_SEGLOAD || op == IR_CALLTO ||
-           op == IR_CALLGO || op == IR_RET;
+           op == IR_CALLGO || op == IR_RET || op == IR_BZHI || op == IR_BEXTR || op == IR_PEXT || op == IR_PDEP;
 }
 
 static const char *use_m(const struct state *s, unsigned size, bool write)
@@ -330,7 +345,8 @@ static bool goes_with_lookup(const struct ir_op *o)
 {
     return o->op == IR_MOV || o->op == IR_LEA || o->op == IR_ADD || o->op == IR_SUB || o->op == IR_RIP ||
            o->op == IR_NOP || o->op == IR_GO || o->op == IR_CALLGO || o->op == IR_KEPT || o->op == IR_MASK ||
-           o->op == IR_SETFL || o->op == IR_LDCPU || o->op == IR_STCPU || o->op == IR_STIMM || o->op == IR_STADDR;
+           o->op == IR_SETFL || o->op == IR_CLRFL || o->op == IR_LDCPU || o->op == IR_STCPU || o->op == IR_STIMM ||
+           o->op == IR_STADDR;
 }
 
 static void step(struct state *s, const struct ir_op *o)

@@ -84,10 +84,12 @@ static void arithmetic(void)
         {M64, "0f b0 cb", "CMPXCHG.1 rbx, rcx"},
         {M64, "f7 e3", "MUL.4 rbx"},
         {M64, "48 f7 2b", "MEM.8 [rbx]a8; IMUL1.8 m"},
-        {M64, "f6 e3", "CALL.0"},
+        {M64, "f6 e3", "MUL.1 rbx"},
         {M64, "48 f7 f3", "DIV.8 rbx"},
         {M64, "f7 3b", "MEM.4 [rbx]a8; IDIV.4 m"},
-        {M64, "66 f7 f3", "CALL.0"},
+        {M64, "66 f7 f3", "DIV.2 rbx"},
+        {M64, "f6 f7", "DIV.1 bh"},
+        {M64, "f6 fb", "CALL.0"},
         {M64, "0f af c3", "IMUL.4 rax, rbx"},
         {M64, "66 0f af 03", "MEM.2 [rbx]a8; IMUL.2 rax, m"},
         {M64, "48 6b c3 f0", "IMUL3.8 rax, rbx, $-0x10"},
@@ -101,6 +103,13 @@ static void arithmetic(void)
         {M64, "c4 e2 f0 f2 c3", "MOV.8 t0, rcx; NOT.8 t0; AND.8 t0, rbx; MOV.8 rax, t0"},
         {M64, "c4 e2 70 f2 03", "MEM.4 [rbx]a8; MOV.4 t0, rcx; NOT.4 t0; AND.4 t0, m; MOV.4 rax, t0"},
         {M64, "c4 e2 f3 f6 c3", "MULX.8 rcx, rbx, $0"},
+        {M64, "66 48 0f 38 f6 c3", "ADCX.8 rax, rbx"},
+        {M64, "f3 0f 38 f6 03", "MEM.4 [rbx]a8; ADOX.4 rax, m"},
+        {M64, "c4 e2 f0 f3 cb", "BLSR.8 rcx, rbx"},
+        {M64, "c4 e2 70 f3 1b", "MEM.4 [rbx]a8; BLSI.4 rcx, m"},
+        {M64, "c4 e2 f0 f5 c3", "MOV.8 t0, rcx; BZHI.8 t0, rbx; MOV.8 rax, t0"},
+        {M64, "c4 e2 73 f5 03", "MEM.4 [rbx]a8; MOV.4 t0, rcx; PDEP.4 t0, m; MOV.4 rax, t0"},
+        {M64, "0f ae 3b", "MEM.1 [rbx]a8; NOP.0"},
     };
     JUDGE(v);
 }

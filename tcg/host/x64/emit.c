@@ -28,7 +28,7 @@ static void load(struct em *m, unsigned reg, unsigned operand, unsigned size)
 }
 
 // operand = reg; what a 4-byte write clears it clears. reg is a scratch register whose upper half is clear for size 4.
-static void store(struct em *m, unsigned operand, unsigned reg, unsigned size)
+void op_store(struct em *m, unsigned operand, unsigned reg, unsigned size)
 {
     struct opnd o = o_of(m, operand);
     if (o.high) {
@@ -67,7 +67,7 @@ static struct rw rw_begin(struct em *m, unsigned operand, unsigned size, unsigne
 
 static void rw_end(struct em *m, const struct rw *r, bool write)
 {
-    if (r->in_tmp && write) store(m, r->operand, r->o.reg, r->size);
+    if (r->in_tmp && write) op_store(m, r->operand, r->o.reg, r->size);
     if (r->swapped) swap_high(m, r->o.reg);
 }
 
@@ -290,7 +290,7 @@ static u32 short_jcc(struct em *m, unsigned cc)
 static void short_here(struct em *m, u32 at) { m->start[at - 1] = (u8)(here(m) - at); }
 
 // ---- records that say in memory what they are: where an operation may be the interpreter's, whose record differs
-static void record_kind(struct em *m, unsigned op)
+void fl_record_kind(struct em *m, unsigned op)
 {
     struct opnd cc = O_CPU(cc_op);
     put_rmi(m, 0, 0xc7, 4, 0, &cc, op, 4);
@@ -303,7 +303,7 @@ static void record_lahf(struct em *m, unsigned over)
     put8(m, 0x9f);
     fl_store_dst(m, H_RAX);
     put_rr(m, 0x8b, 8, H_RAX, H_TMP);
-    record_kind(m, CC_AH | over);
+    fl_record_kind(m, CC_AH | over);
 }
 // CF and OF, as far as `mask` has them, survive the operation: to where overrides are kept.
 static void keep_over(struct em *m, u16 mask)
@@ -400,7 +400,7 @@ static void emit_imul(struct em *m)
         put_rm(m, 0, 0x0faf, size, reg, &s);
     }
     fl_over(m, CC_OVER);
-    if (d < 0) store(m, o->dst, H_TMP, size);
+    if (d < 0) op_store(m, o->dst, H_TMP, size);
 }
 
 static void emit_mul(struct em *m)
@@ -410,7 +410,11 @@ static void emit_mul(struct em *m)
     fl_over_begin(m, CC_OVER);
     fl_spare(m, R_RAX);
     fl_spare(m, R_RDX);
-    put_rm(m, 0, 0xf7, o->size, o->op == IR_MUL ? 4 : 5, &s);
+    if (s.high) {
+        load(m, H_TMP, o->a, 1);
+        s = o_reg(H_TMP);
+    }
+    put_rm(m, 0, o->size == 1 ? 0xf6 : 0xf7, o->size, o->op == IR_MUL ? 4 : 5, &s);
     fl_over(m, CC_OVER);
 }
 
@@ -422,7 +426,15 @@ static void emit_div(struct em *m)
     bool want = fl_wanted(m);
     if (want) keep_over(m, FL_CF | FL_OF);
     struct opnd s = o_of(m, o->a);
-    if (o->op == IR_DIV) {
+    if (size == 1) { // no encoding has AH beside R8 … R15
+        struct opnd t = o_reg(H_T0);
+        load(m, H_TMP, o->a, 1);
+        s = o_reg(H_TMP);
+        put_rr(m, 0x8b, 4, H_T0, H_RAX);
+        put_rmi(m, 0, 0xc1, 4, 5, &t, 8, 1);
+        put_rm(m, 0, 0x3a, 1, H_T0, &s);
+        exit_if(m, C_AE);
+    } else if (o->op == IR_DIV) {
         put_rm(m, 0, 0x3b, size, H_RDX, &s); // high part below the divisor
         exit_if(m, C_AE);
     } else {
@@ -436,12 +448,12 @@ static void emit_div(struct em *m)
         put_alu(m, ALU_CMP, size, o_reg(H_TMP), o_imm(1));
         exit_if(m, C_BE);
     }
-    put_rm(m, 0, 0xf7, size, o->op == IR_DIV ? 6 : 7, &s);
+    put_rm(m, 0, size == 1 ? 0xf6 : 0xf7, size, o->op == IR_DIV ? 6 : 7, &s);
     m->fl.known = false;
     if (!want) return;
     struct opnd dst = O_CPU(cc_dst); // 1: neither ZF, SF nor PF; AF is CC_SHX's
     put_rmi(m, 0, 0xc7, 8, 0, &dst, 1, 4);
-    record_kind(m, CC_SHX | CC_OVER);
+    fl_record_kind(m, CC_SHX | CC_OVER);
 }
 
 // ---- moves
@@ -489,7 +501,7 @@ static void emit_mov(struct em *m)
         }
     }
     load(m, H_TMP, o->a, size);
-    store(m, o->dst, H_TMP, size);
+    op_store(m, o->dst, H_TMP, size);
 }
 
 static void emit_extend(struct em *m)
@@ -517,7 +529,7 @@ static void emit_extend(struct em *m)
             put_rm(m, 0, opc, size, reg, &s);
         }
     }
-    if (d.kind != O_REG) store(m, o->dst, H_TMP, size);
+    if (d.kind != O_REG) op_store(m, o->dst, H_TMP, size);
 }
 
 static void emit_xchg(struct em *m)
@@ -528,8 +540,8 @@ static void emit_xchg(struct em *m)
     if (is_guest(o->dst)) fl_spare(m, o->dst);
     load(m, H_TMP, o->dst, size);
     load(m, H_T0, o->a, size);
-    store(m, o->dst, H_T0, size);
-    store(m, o->a, H_TMP, size);
+    op_store(m, o->dst, H_T0, size);
+    op_store(m, o->a, H_TMP, size);
 }
 
 static void emit_xadd(struct em *m)
@@ -544,8 +556,8 @@ static void emit_xadd(struct em *m)
     if (want) fl_store_src(m, H_T0);
     put_alu(m, ALU_ADD, size, o_reg(H_T0), o_reg(H_TMP));
     if (want) fl_store_dst(m, H_T0);
-    store(m, o->a, H_TMP, size);
-    store(m, o->dst, H_T0, size);
+    op_store(m, o->a, H_TMP, size);
+    op_store(m, o->dst, H_T0, size);
     fl_set(m, CC_ADD + log2_of(size), CC_IN_MEMORY, CC_IN_MEMORY, 0);
 }
 
@@ -591,7 +603,7 @@ static void emit_sahf(struct em *m)
     if (fl_wanted(m)) {
         keep_over(m, FL_OF);
         fl_store_dst(m, H_RAX);
-        record_kind(m, CC_AH | CC_OVER_OF);
+        fl_record_kind(m, CC_AH | CC_OVER_OF);
     }
     m->fl.known = false;
     put8(m, 0x9e);
@@ -671,7 +683,7 @@ static void record_scan(struct em *m, unsigned reg)
         put_lea(m, 4, H_TMP, reg, NO_REG, 0, 0x100);
         put_rm(m, 0, 0x0f40 | C_E, 8, H_TMP, &(struct opnd){.kind = O_REG, .reg = H_T0, .index = NO_REG});
         fl_store_dst(m, H_TMP);
-        record_kind(m, CC_LOGIC + 1); // 16 bits: what BSF leaves above its result does not count
+        fl_record_kind(m, CC_LOGIC + 1); // 16 bits: what BSF leaves above its result does not count
     } else if (o->op == IR_POPCNT) {
         record_lahf(m, 0);
     } else {
@@ -680,7 +692,7 @@ static void record_scan(struct em *m, unsigned reg)
         put_alu(m, ALU_AND, 4, o_reg(H_RAX), o_imm((FL_CF | FL_ZF) << 8));
         fl_store_dst(m, H_RAX);
         put_rr(m, 0x8b, 8, H_RAX, H_TMP);
-        record_kind(m, CC_AH | CC_OVER_OF);
+        fl_record_kind(m, CC_AH | CC_OVER_OF);
     }
 }
 
@@ -746,56 +758,6 @@ static void emit_crc32(struct em *m)
     if (d < 0) put_store(m, 8, o_of(m, o->dst), H_TMP);
 }
 
-// VEX.LZ: pp 1 = 66, 2 = F3, 3 = F2; map 2 = 0F38, 3 = 0F3A.
-static void put_vex(struct em *m, unsigned pp, unsigned map, unsigned size, u8 opc, unsigned reg, unsigned v,
-                    const struct opnd *rm)
-{
-    unsigned x = rm->kind == O_MEM && rm->index != NO_REG ? rm->index >> 3 : 0;
-    put8(m, 0xc4);
-    put8(m, (reg >= 8 ? 0 : 0x80) | (x ? 0 : 0x40) | (rm->reg >= 8 ? 0 : 0x20) | map);
-    put8(m, (size == 8 ? 0x80 : 0) | (~v & 15) << 3 | pp);
-    u8 *at = m->p;
-    put_rm(m, 0, opc, 4, reg & 7, rm); // for its ModRM: a REX prefix, if one was put, goes again
-    if ((at[0] & 0xf0) == 0x40 && at[1] == opc) {
-        memmove(at, at + 1, (size_t)(m->p - at - 1));
-        m->p--;
-    }
-}
-
-// SHLX SHRX SARX, RORX, MULX.
-static void emit_bmi2(struct em *m)
-{
-    const struct ir_op *o = m->op;
-    unsigned size = o->size;
-    if (!__builtin_cpu_supports("bmi2")) {
-        exit_insn(m, true);
-        m->fl.known = false;
-        return;
-    }
-    fl_spare(m, o->dst);
-    struct opnd s = o_of(m, o->a);
-    int d = host_of(o->dst);
-    unsigned reg = d < 0 ? H_TMP : (unsigned)d;
-    if (o->op == IR_RORX) {
-        put_vex(m, 3, 3, size, 0xf0, reg, 0, &s);
-        put8(m, (u8)o->imm);
-    } else if (o->op == IR_MULX) {
-        fl_spare(m, (unsigned)o->imm);
-        int h = host_of((unsigned)o->imm);
-        unsigned hi = h < 0 ? H_T0 : (unsigned)h;
-        put_vex(m, 3, 2, size, 0xf6, hi, reg, &s);
-        if (d < 0) store(m, o->dst, H_TMP, size);
-        if (h < 0) store(m, (unsigned)o->imm, H_T0, size);
-        return;
-    } else {
-        int c = host_of(o->base);
-        unsigned count = c < 0 ? H_T0 : (unsigned)c;
-        if (c < 0) put_load(m, 8, H_T0, o_of(m, o->base));
-        put_vex(m, o->cc == IR_SHL ? 1 : o->cc == IR_SHR ? 3 : 2, 2, size, 0xf7, reg, count, &s);
-    }
-    if (d < 0) store(m, o->dst, H_TMP, size);
-}
-
 // ---- conditions
 
 static void emit_setcc(struct em *m)
@@ -819,7 +781,7 @@ static void emit_cmov(struct em *m)
     unsigned reg = d < 0 ? H_TMP : (unsigned)d;
     if (d < 0) put_load(m, o->size, H_TMP, o_of(m, o->dst));
     put_rm(m, 0, 0x0f40 | o->cc, o->size, reg, &s);
-    if (d < 0) store(m, o->dst, H_TMP, o->size);
+    if (d < 0) op_store(m, o->dst, H_TMP, o->size);
 }
 
 static void emit_rip(struct em *m)
@@ -832,7 +794,7 @@ static void emit_rip(struct em *m)
     put_lea(m, o->size == 4 ? 4 : 8, reg, reg, NO_REG, 0, (i32)o->imm);
     if (d.kind == O_REG && o->size >= 4) return;
     if (o->size == 2) put_load(m, 2, H_TMP, o_reg(H_TMP));
-    store(m, o->dst, H_TMP, o->dst == IR_T0 ? 4 : o->size);
+    op_store(m, o->dst, H_TMP, o->dst == IR_T0 ? 4 : o->size);
 }
 
 static void emit_op(struct em *m)
@@ -883,6 +845,15 @@ static void emit_op(struct em *m)
     case IR_SHX:
     case IR_RORX:
     case IR_MULX: emit_bmi2(m); break;
+    case IR_BLSR:
+    case IR_BLSMSK:
+    case IR_BLSI:
+    case IR_BZHI:
+    case IR_BEXTR:
+    case IR_PEXT:
+    case IR_PDEP: emit_bmi(m); break;
+    case IR_ADCX:
+    case IR_ADOX: emit_adx(m); break;
     case IR_IMUL:
     case IR_IMUL3: emit_imul(m); break;
     case IR_MUL:

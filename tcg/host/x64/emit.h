@@ -196,6 +196,13 @@ void groups_close(struct em *m);               // C has run: nothing holds any l
 bool group_follows(struct em *m);              // the current MEM has been checked: IR_M is set
 const struct group *group_leads(struct em *m); // it is to check for a group
 void group_open(struct em *m);                 // it has: R10 points to the start
+// ---- what emit.c does for others
+void op_store(struct em *m, unsigned operand, unsigned reg, unsigned size); // what a 4-byte write clears it clears
+void fl_record_kind(struct em *m, unsigned op); // memory has the record, and cc_op now: the interpreter's may differ
+// ---- bmi.c
+void emit_adx(struct em *m);
+void emit_bmi(struct em *m);
+void emit_bmi2(struct em *m);
 // ---- system state (sys.c)
 void emit_getfl(struct em *m);
 void emit_putfl(struct em *m);
@@ -204,6 +211,8 @@ void put_segload_thunk(struct em *m, const u8 *rx, struct host_entry *h);
 void emit_cpu(struct em *m); // CHECK LDCPU STCPU STIMM STADDR SWCPU, BITS MASK KEEP KEPT
 // ---- vec.c
 void emit_vec(struct em *m);
+bool vec_is_pcmpstr(const struct ir_op *o); // it writes RCX
+bool vec_is_ldmxcsr(const struct ir_op *o);
 void vec_scan(struct em *m);     // sets live
 void vec_prologue(struct em *m); // loads what the block uses, unless it is
 void vec_cold(struct em *m);

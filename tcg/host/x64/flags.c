@@ -19,6 +19,8 @@ static u16 reads(const struct ir_op *o)
     case IR_SBB:
     case IR_RCL:
     case IR_RCR: return FL_CF;
+    case IR_ADCX:
+    case IR_ADOX: return FL_CF | FL_OF;
     case IR_SETCC:
     case IR_CMOV:
     case IR_JCC: return cond_mask(o->cc);
@@ -27,9 +29,10 @@ static u16 reads(const struct ir_op *o)
     }
 }
 
-// FLDCW looks at the new control word before it loads it.
+// FLDCW and LDMXCSR look at the new word before they load it.
 static bool is_fldcw(const struct ir_op *o)
 {
+    if (vec_is_ldmxcsr(o)) return true;
     return ((u8)(o->imm >> 40) & IR_V_X87) && o->a == IR_M && (u8)(o->imm >> 16) == 0xd9 && (o->dst >> 3 & 7) == 5;
 }
 
@@ -57,6 +60,13 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
         [IR_SAHF] = {ALL & ~FL_OF, ALL},
         [IR_RCL] = {FL_CF | FL_OF, ALL},
         [IR_RCR] = {FL_CF | FL_OF, ALL},
+        [IR_ADCX] = {FL_CF | FL_OF, ALL},
+        [IR_ADOX] = {FL_CF | FL_OF, ALL},
+        [IR_BLSR] = {SHIFT & ~FL_PF, ALL},
+        [IR_BLSMSK] = {SHIFT & ~FL_PF, ALL},
+        [IR_BLSI] = {SHIFT & ~FL_PF, ALL},
+        [IR_BZHI] = {SHIFT & ~FL_PF, ALL},
+        [IR_BEXTR] = {0, ALL},
         [IR_BSF] = {FL_ZF, ALL},
         [IR_BSR] = {FL_ZF, ALL},
         [IR_CMPXCHG2] = {FL_ZF, ALL},
@@ -336,6 +346,16 @@ static bool recompute(struct em *m, u16 mask)
 {
     struct flags_state *f = &m->fl;
     u16 over = (f->op & CC_OVER_CF ? FL_CF : 0) | (f->op & CC_OVER_OF ? FL_OF : 0);
+    if (mask == (FL_CF | FL_OF) && over == mask) { // bit 0 of R11: CF ^ OF, bit 1: CF
+        struct opnd of = O_CPU(cc_of), t = o_reg(H_TMP);
+        put_load(m, 1, H_TMP, O_CPU(cc_cf));
+        put_lea(m, 4, H_TMP, H_TMP, H_TMP, 1, 0);
+        put_alu(m, ALU_XOR, 1, t, of);
+        put_rmi(m, 0, 0xc0, 1, 4, &t, 6, 1);
+        put_rm(m, 0, 0xd0, 1, 4, &t); // SHL by 1: CF = bit 7, OF = bit 7 ^ bit 6
+        f->host = FL_CF | FL_OF;
+        return true;
+    }
     if (mask & over) {
         if (mask != FL_CF) return false;
         struct opnd cf = O_CPU(cc_cf);

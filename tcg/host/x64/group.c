@@ -114,6 +114,15 @@ static void follow(struct scan *s, const struct ir_op *o)
     case IR_TZCNT:
     case IR_LZCNT:
     case IR_POPCNT:
+    case IR_ADCX:
+    case IR_ADOX:
+    case IR_BLSR:
+    case IR_BLSMSK:
+    case IR_BLSI:
+    case IR_BZHI:
+    case IR_BEXTR:
+    case IR_PEXT:
+    case IR_PDEP:
     case IR_CRC32:
     case IR_SETCC:
     case IR_CMOV: operand_written(s, o->dst); return;
@@ -121,6 +130,10 @@ static void follow(struct scan *s, const struct ir_op *o)
     case IR_XADD:
         operand_written(s, o->dst);
         operand_written(s, o->a);
+        return;
+    case IR_MULX:
+        operand_written(s, o->dst);
+        operand_written(s, (unsigned)o->imm);
         return;
     case IR_MUL:
     case IR_IMUL1:
@@ -135,6 +148,7 @@ static void follow(struct scan *s, const struct ir_op *o)
     case IR_VECF: {
         unsigned kind = (u8)(o->imm >> 40);
         if (kind & IR_V_X87) changed(s, R_RAX); // FNSTSW
+        if (vec_is_pcmpstr(o)) changed(s, R_RCX);
         if (kind & IR_V_REG_GPR) operand_written(s, o->dst);
         if (kind & IR_V_RM_GPR) operand_written(s, o->a);
         return;

@@ -116,6 +116,16 @@ static void emit_x87(struct em *m)
     if (!(kind & IR_V_CONTROL)) m->x87 = o->insn + 1;
 }
 
+// PCMPESTRM and their like: 0F3A 60 … 63. RCX is written (by two of them), RAX and RDX are read, XMM0 is the guest's.
+bool vec_is_pcmpstr(const struct ir_op *o)
+{
+    return (u8)(o->imm >> 8) == 3 && ((u8)(o->imm >> 16) & 0xfc) == 0x60 && (kind_of(o) & IR_V_SSE);
+}
+bool vec_is_ldmxcsr(const struct ir_op *o)
+{
+    return (u8)(o->imm >> 8) == 1 && (u8)(o->imm >> 16) == 0xae && o->dst == 2 && (kind_of(o) & IR_V_SSE);
+}
+
 static void emit_sse(struct em *m)
 {
     const struct ir_op *o = m->op;
@@ -124,6 +134,14 @@ static void emit_sse(struct em *m)
         put8(m, (u8)(o->imm >> 16));
         return;
     }
+    if (vec_is_ldmxcsr(o)) { // one that has reserved bits or unmasks something: by the interpreter
+        struct opnd t = o_reg(H_TMP);
+        put_load(m, 4, H_TMP, o_of(m, IR_M));
+        put_alu(m, ALU_AND, 4, t, o_imm(~0xe07f));
+        put_alu(m, ALU_CMP, 4, t, o_imm(0x1f80));
+        exit_if(m, C_NE);
+    }
+    if (vec_is_pcmpstr(o)) fl_spare(m, R_RCX);
     unsigned kind = kind_of(o), map = (u8)(o->imm >> 8), opc = (u8)(o->imm >> 16), reg = o->dst, back = NO_REG;
     u32 opcode = opc | (map == 1 ? 0x0f00 : map == 2 ? 0x0f3800 : map == 3 ? 0x0f3a00 : 0);
     struct opnd rm = o->a == IR_M ? o_of(m, IR_M) : o_reg(o->a);
@@ -161,11 +179,16 @@ void emit_vec(struct em *m)
     else
         emit_sse(m);
     if (o->op != IR_VECF) return;
-    if (fl_wanted(m)) { // OF is 0: LAHF has all
+    bool over = vec_is_pcmpstr(o);
+    if (fl_wanted(m) && over) {
+        struct opnd of = O_CPU(cc_of);
+        put_rm(m, 0, 0x0f90 | C_O, 1, 0, &of);
+    }
+    if (fl_wanted(m)) { // elsewhere OF is 0: LAHF has all
         put_rr(m, 0x8b, 8, H_TMP, H_RAX);
         put8(m, 0x9f);
         put_store(m, 8, O_CPU(cc_dst), H_RAX);
         put_rr(m, 0x8b, 8, H_RAX, H_TMP);
     }
-    fl_set(m, CC_AH, CC_IN_MEMORY, CC_IN_MEMORY, 0);
+    fl_set(m, CC_AH | (over ? CC_OVER_OF : 0), CC_IN_MEMORY, CC_IN_MEMORY, 0);
 }
