@@ -134,7 +134,7 @@ static void kill(struct tcg *k, struct tb *t)
 bool tb_insert(struct tcg *k, struct tb *t)
 {
     u64 size = sizeof *t + t->n * sizeof t->insn[0];
-    if (t->check) size = (const u8 *)t->check + check_runs_size(t->check) - (const u8 *)t;
+    if (t->check) size = (u64)((const u8 *)check_runs_end(t->check) - (const u8 *)t);
     k->meta_used += align_up(size, 16);
     t->hash = *bucket(k, t);
     *bucket(k, t) = t;
@@ -173,14 +173,26 @@ static void note_death(struct tcg *k, const struct tb *t, unsigned cause)
                                                            .cause = (u8)cause};
 }
 
-bool tb_covers(const struct tcg *k, u64 pa, u64 len)
+// What lies beside code and is written again and again (a boot loader's variables, a firmware's stack): as long as no
+// block is made, none covers it.
+static struct tb_data *data_at(struct tcg *k, u64 pa) { return &k->data[pa / 2 % TB_DATA]; }
+static bool is_data(struct tcg *k, u64 pa, u64 len)
+{
+    const struct tb_data *d = data_at(k, pa);
+    return d->pa == pa && d->len == len && d->built == k->st.built;
+}
+static void note_data(struct tcg *k, u64 pa, u64 len) { *data_at(k, pa) = (struct tb_data){pa, len, k->st.built}; }
+
+bool tb_covers(struct tcg *k, u64 pa, u64 len)
 {
     int which;
+    if (is_data(k, pa, len)) return false;
     for (struct tb *t, *next = k->pages[hash_page(pa)]; next; next = t->page[which]) {
         t = untag(next, &which);
         u64 from = which ? t->pa2 & PAGE_MASK : t->pa, n = which ? t->bytes - first_bytes(t) : first_bytes(t);
         if (!t->dead && overlaps(from, n, pa, len)) return true;
     }
+    note_data(k, pa, len);
     return false;
 }
 
@@ -188,6 +200,7 @@ bool tb_covers(const struct tcg *k, u64 pa, u64 len)
 static void invalidate_page(struct tcg *k, u64 pa, u64 len, u64 *cause)
 {
     u64 page = pa & PAGE_MASK, lines = 0;
+    if (is_data(k, pa, len)) return;
     struct tb **link = &k->pages[hash_page(pa)];
     while (*link) {
         int which;
@@ -207,6 +220,7 @@ static void invalidate_page(struct tcg *k, u64 pa, u64 len, u64 *cause)
         link = &t->page[which];
     }
     phys_set_code(k->bus, page, lines);
+    note_data(k, pa, len);
 }
 
 void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause)

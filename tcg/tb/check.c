@@ -204,8 +204,6 @@ static unsigned run_on(struct cpu *c, struct check *k, const struct insn *from, 
     return (unsigned)(c->cur - from);
 }
 
-static bool transfers(const struct insn *i) { return insn_rows[i->op].attr & A_END; }
-
 // Executes t's instruction `i`, at rip.
 static void run_one(struct cpu *c, const struct tb *t, unsigned i, u64 rip)
 {
@@ -220,23 +218,24 @@ static void run_one(struct cpu *c, const struct tb *t, unsigned i, u64 rip)
 static bool run_block(struct cpu *c, struct check *k, const struct tb *t, unsigned i)
 {
     const struct check_runs *r = t->check;
-    u64 start = c->gpr[R_RIP] - r->at[i];
+    u64 start = c->gpr[R_RIP] - r->of[i].at;
     unsigned most = (unsigned)min_u64(k->most - k->n, TB_MAX), first = i;
     bool whole = t->n - i <= most;
     while (i < t->n) {
         unsigned done = 1;
-        bool jumps = true;
+        bool jumps;
         k->i = i;
         if (unlikely(t->outside >> i & 1)) return k->why = END_OUTSIDE, false;
         if (unlikely(i - first == most)) return k->why = END_EXACT, false;
-        if (likely(whole && r->pos[i] != CHECK_ALONE)) {
-            done = run_on(c, k, &r->insn[r->pos[i]], start);
-            jumps = transfers(&t->insn[i + done - 1]);
+        if (likely(whole && r->of[i].pos != CHECK_ALONE)) {
+            done = run_on(c, k, &r->insn[r->of[i].pos], start);
+            jumps = r->of[i + done - 1].jumps;
         } else {
             if (unlikely(t->outside & CHECK_WIDE) && has_ferr(c, &t->insn[i])) return k->why = END_X87, false;
-            run_one(c, t, i, start + r->at[i]);
+            jumps = true;
+            run_one(c, t, i, start + r->of[i].at);
         }
-        u64 next = start + r->at[i + done];
+        u64 next = start + r->of[i + done].at;
         if (!jumps) c->gpr[R_RIP] = next;
         k->n += done - 1;
         k->i = i + done - 1;
@@ -297,21 +296,23 @@ void check_note(struct cpu *c, struct tb *t)
     struct check_runs *r = (struct check_runs *)(void *)&t->insn[t->n];
     static const struct insn stop = {.exec = interp_stop};
     bool open = false; // a run that needs its end
+    r->insn = (struct insn *)(align_up((uintptr_t)&r->of[t->n + 1], sizeof(u64)));
     r->n = 0;
-    r->at[0] = 0;
+    r->of[0].at = 0;
     t->outside = 0;
     for (unsigned i = 0; i < t->n; i++) {
         const struct insn *from = &t->insn[i];
         bool out = outside(c, from), alone = out || goes_alone(from);
-        r->at[i + 1] = r->at[i] + from->len;
-        r->pos[i] = alone ? CHECK_ALONE : r->n;
+        r->of[i + 1].at = r->of[i].at + from->len;
+        r->of[i].pos = alone ? CHECK_ALONE : (u8)r->n;
+        r->of[i].jumps = alone || near_transfer(from);
         if (out) t->outside |= (u64)1 << i;
         if (changes_mode(from)) t->outside |= CHECK_WIDE;
         if (alone && open) r->insn[r->n++] = stop;
         open = !alone;
         if (alone) continue;
         r->insn[r->n] = *from;
-        rebase(&r->insn[r->n++], r->at[i + 1]);
+        rebase(&r->insn[r->n++], r->of[i + 1].at);
         if (!near_transfer(from)) continue;
         r->insn[r->n++] = stop;
         open = false;

@@ -19,13 +19,19 @@ enum {
 // stands at the block's start, each with interp_stop behind it. See interp/engine.c, whose blocks are made so.
 enum { CHECK_ALONE = 0xff };
 struct check_runs {
-    u16 at[TB_MAX + 1]; // where each instruction begins, from the block's start
-    u8 pos[TB_MAX];     // … its element of insn[]; CHECK_ALONE: it must be executed with RIP behind it
-    u8 n;
-    struct insn insn[];
+    struct insn *insn; // in this order in memory: the struct, what of[] needs, these
+    u32 n;
+    struct {
+        u16 at;     // where each instruction begins, from the block's start; and where the last one ends
+        u8 pos;     // its element of insn[]; CHECK_ALONE: it must be executed with RIP behind it
+        bool jumps; // RIP says what comes next
+    } of[];
 };
-enum { CHECK_RUNS_MAX = sizeof(struct check_runs) + 2 * TB_MAX * sizeof(struct insn) };
-INLINE u64 check_runs_size(const struct check_runs *r) { return sizeof *r + r->n * sizeof r->insn[0]; }
+enum {
+    CHECK_RUNS_MAX = sizeof(struct check_runs) + (TB_MAX + 1) * sizeof(((struct check_runs *)0)->of[0]) + 8 +
+                     2 * TB_MAX * sizeof(struct insn)
+};
+INLINE const void *check_runs_end(const struct check_runs *r) { return r->insn + r->n; }
 enum check_end { // of a window
     END_FULL,
     END_EXACT, // the slice's last instruction

@@ -13,7 +13,8 @@ enum {
     TB_WIDE = 100,      // failures of checks for several accesses that a block may have
     TB_JCC = 3,         // conditional jumps that a block runs through …
     TB_JCC_INSNS = 32,  // … and its length then
-    TB_LOCAL = 1024     // jump cache entries of pages that are not global, while the cache's context is the global one
+    TB_DATA = 64,
+    TB_LOCAL = 1024 // jump cache entries of pages that are not global, while the cache's context is the global one
 };
 
 // What an entry of the jump cache takes the place of: why the look-up before it missed.
@@ -72,6 +73,10 @@ struct tcg {
     u64 *count; // `jit count`: by record, times left there; a block's first record: times entered. NULL: nobody counts
     u32 ndeaths;
     struct tb_death death[TB_DEATHS]; // a ring
+    // Written bytes beside code that no block covered when there were so many blocks (tcg_stats.built), by pa.
+    struct tb_data {
+        u64 pa, len, built;
+    } data[TB_DATA];
 };
 
 enum { TB_FIRST = (sizeof(struct tb) + 15) & ~15 }; // number 0 is nobody's: all zeroes, with record 0
@@ -99,7 +104,7 @@ bool tb_insert(struct tcg *k, struct tb *t); // marks its lines; false: its byte
 void tb_translated(struct tcg *k, struct tb *t); // it has code now: what led to its dead forerunner leads here
 // The edge r leads to `to` now, as l says.
 void tb_link(struct tcg *k, struct tb_rec *r, struct tb *to, const struct host_link *l);
-bool tb_covers(const struct tcg *k, u64 pa, u64 len); // some block's bytes; all in one page
+bool tb_covers(struct tcg *k, u64 pa, u64 len); // some block's bytes; all in one page
 void tb_invalidate(struct tcg *k, u64 pa, u64 len, u64 *cause);
 void tb_forget(struct tcg *k);
 void tb_narrow(struct tcg *k, struct tb *t); // kills it: its next translation has no checks for several accesses

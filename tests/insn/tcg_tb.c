@@ -354,6 +354,24 @@ static void self_modifying(void)
     }
 }
 
+// Bytes beside code that are written as data for a while become code, and are written as before.
+static void data_becomes_code(void)
+{
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        CODE(&p, 0x7000, 0xfe, 0x05, 0x21, 0x70, 0, 0, // inc byte [7021]
+             0x41,                                     // inc ecx
+             0x81, 0xf9, 200, 0, 0, 0,                 // cmp ecx, 200
+             0x72, 0xf1,                               // jb 7000
+             0xeb, 0x0f);                              // jmp 7020
+        CODE(&p, 0x7020, 0x04, 0, 0xeb, 0xdc);         // add al, imm at 7021; jmp 7000
+        slices(&p, 3000, 30);
+        both_run(&p, 3000);
+        CHECK(p.ref->c->gpr[R_RCX] > 300);
+    }
+}
+
 // Loops whose head overwrites the flags, so that its edges do not keep them: what a slice's end shows must be right all
 // the same, and when the head is another one that looks at them.
 static void dead_flags(void)
@@ -795,11 +813,12 @@ static void returns(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {
-        TEST(counts),         TEST(figures),    TEST(counts_one),     TEST(masked),
-        TEST(self_modifying), TEST(dead_flags), TEST(written_by_dma), TEST(alias),
-        TEST(remapped),       TEST(straddling), TEST(full),           TEST(segmented),
-        TEST(two_cpus),       TEST(conflicts),  TEST(shared_checks),  TEST(returns)};
+    static const struct check_test tests[] = {TEST(counts),        TEST(figures),        TEST(counts_one),
+                                              TEST(masked),        TEST(self_modifying), TEST(data_becomes_code),
+                                              TEST(dead_flags),    TEST(written_by_dma), TEST(alias),
+                                              TEST(remapped),      TEST(straddling),     TEST(full),
+                                              TEST(segmented),     TEST(two_cpus),       TEST(conflicts),
+                                              TEST(shared_checks), TEST(returns)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif
