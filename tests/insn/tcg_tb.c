@@ -674,6 +674,62 @@ static void conflicts(void)
     }
 }
 
+// CF and OF of ADCX and ADOX, which stay in the host's EFLAGS from one to the next, where accesses in between leave,
+// fault, and are found at last; the carry passes the end of the block.
+static void carry_chains(void)
+{
+    enum { DATA = 0x30000 };
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        paging(&p, 3);
+        CHECK(cpu_has(p.ref->c, FEAT_ADX));
+        for (u32 at = DATA; at < DATA + 0x4000; at += 4) CODE(&p, at, (u8)(at * 5), (u8)(at >> 3), 0xff, (u8)(at >> 4));
+        CODE(&p, IDT + 14 * 8, 0, 0x78, K_CS, 0, 0, 0x8e); // #PF: hlt
+        CODE(&p, 0x7800, 0xf4);
+        CODE(&p, 0x7100, 0x66, 0x0f, 0x38, 0xf6, 0x46, 4, // adcx eax, [esi + 4]
+             0xf3, 0x0f, 0x38, 0xf6, 0xca,                // adox ecx, edx
+             0x66, 0x0f, 0x38, 0xf6, 0xd9,                // adcx ebx, ecx
+             0xf3, 0x0f, 0x38, 0xf6, 0x5e, 8,             // adox ebx, [esi + 8]
+             0x89, 0x46, 16,                              // mov [esi + 16], eax
+             0x66, 0x0f, 0x38, 0xf6, 0xd0,                // adcx edx, eax
+             0x0f, 0x92, 0x46, 20,                        // setb [esi + 20]
+             0xf3, 0x0f, 0x38, 0xf6, 0xc3,                // adox eax, ebx
+             0x0f, 0x90, 0x46, 21,                        // seto [esi + 21]
+             0x8d, 0x76, 4,                               // lea esi, [esi + 4]
+             0xf3, 0x0f, 0x38, 0xf6, 0x56, 0xf0,          // adox edx, [esi - 16]
+             0x66, 0x0f, 0x38, 0xf6, 0xc8,                // adcx ecx, eax
+             0x8d, 0x7f, 0xff,                            // lea edi, [edi - 1]
+             0x87, 0xf9,                                  // xchg ecx, edi
+             0xe3, 4,                                     // jecxz + 4
+             0x87, 0xf9,                                  // xchg ecx, edi
+             0xeb, 0xbc,                                  // jmp 7100
+             0xf4);                                       // hlt
+        for (unsigned i = 0; i < 4 && !check_ctx.bad; i++) {
+            u32 page = DATA + 0x1000, pte = i == 1 ? page | 1 : i == 2 ? 0 : page | 3;
+            map(&p, page, pte);
+            flush_page(&p, page);
+            for (int k = 0; k < 2; k++) {
+                struct cpu *c = k ? p.tcg->c : p.ref->c;
+                c->gpr[R_RIP] = 0x7100;
+                c->gpr[R_RAX] = 0xfffffff0;
+                c->gpr[R_RDX] = 0x80000001;
+                c->gpr[R_RSI] = DATA + 0x1000 - (i == 3 ? 0x81 : 0x80);
+                c->gpr[R_RDI] = 60;
+                c->halt = CPU_RUNNING;
+                TRY(c, sys_write_cr(c, 0, CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP));
+            }
+            for (unsigned n = 0; n < 1200 && !check_ctx.bad; n += 31) {
+                both_run(&p, 31);
+                if (p.ref->c->halt != CPU_RUNNING) break;
+            }
+            same_memory(&p);
+            map(&p, page, page | 3);
+            flush_page(&p, page);
+        }
+    }
+}
+
 // Accesses that may share a check, in every position around the end of a page: the stack moves down over it, a
 // structure up; then the page behind, or the one before, is read-only, absent, another one, or holds the code itself.
 static void shared_checks(void)
@@ -813,12 +869,12 @@ static void returns(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(counts),        TEST(figures),        TEST(counts_one),
-                                              TEST(masked),        TEST(self_modifying), TEST(data_becomes_code),
-                                              TEST(dead_flags),    TEST(written_by_dma), TEST(alias),
-                                              TEST(remapped),      TEST(straddling),     TEST(full),
-                                              TEST(segmented),     TEST(two_cpus),       TEST(conflicts),
-                                              TEST(shared_checks), TEST(returns)};
+    static const struct check_test tests[] = {TEST(counts),       TEST(figures),        TEST(counts_one),
+                                              TEST(masked),       TEST(self_modifying), TEST(data_becomes_code),
+                                              TEST(dead_flags),   TEST(written_by_dma), TEST(alias),
+                                              TEST(remapped),     TEST(straddling),     TEST(full),
+                                              TEST(segmented),    TEST(two_cpus),       TEST(conflicts),
+                                              TEST(carry_chains), TEST(shared_checks),  TEST(returns)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif

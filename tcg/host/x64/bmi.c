@@ -104,7 +104,11 @@ static bool have_adx(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1 << 19);
 }
 
-// One of CF and OF is read and written, the other one and the rest stay.
+static bool is_adx(const struct ir_op *o) { return o->op == IR_ADCX || o->op == IR_ADOX; }
+
+// One of CF and OF is read and written, the other one and the rest stay: they are the record that the chain's first
+// makes, CF and OF stand beside it. Where the next one follows at once it finds both in the host's EFLAGS and stores
+// them anew.
 void emit_adx(struct em *m)
 {
     const struct ir_op *o = m->op;
@@ -113,14 +117,22 @@ void emit_adx(struct em *m)
         m->fl.known = false;
         return;
     }
+    if (fl_wanted(m) && !m->fl.known) {
+        fl_need(m, FL_ARITH);
+        put_rr(m, 0x8b, 8, H_TMP, H_RAX);
+        put8(m, 0x9f); // lahf
+        fl_store_dst(m, H_RAX);
+        put_rr(m, 0x8b, 8, H_RAX, H_TMP);
+        fl_set(m, CC_AH | CC_OVER, CC_IN_MEMORY, CC_IN_MEMORY, 0);
+        m->remade = true;
+    }
     fl_need(m, FL_CF | FL_OF);
-    fl_over_begin(m, CC_OVER);
     fl_spare(m, o->dst);
     struct opnd s = o_of(m, o->a);
     int d = host_of(o->dst);
     unsigned reg = d < 0 ? H_TMP : (unsigned)d;
     if (d < 0) put_load(m, o->size, H_TMP, o_of(m, o->dst));
     put_rm(m, o->op == IR_ADCX ? 0x66 : 0xf3, 0x0f38f6, o->size, reg, &s);
-    fl_over(m, CC_OVER);
+    if (!is_adx(o + 1)) fl_over(m, CC_OVER);
     if (d < 0) op_store(m, o->dst, H_TMP, o->size);
 }

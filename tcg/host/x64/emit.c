@@ -932,6 +932,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.i = 0;
     m.op = &e->ir.op[0];
     m.live = m.x87 = 0;
+    m.remade = false;
     m.load_at = m.call_at = m.pad_at = m.ret_at = 0;
     find_offsets(&m);
     vec_scan(&m);
@@ -951,8 +952,9 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
             m.in_ptr = NO_GROUP;
         // Behind an instruction that C has executed they are loaded if anybody wants them.
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(m.op, m.fl.host);
-        if (out->nrec == m.first_rec) continue;
-        if (m.i + 1 == e->ir.n || m.op[1].insn != m.op->insn) insn_done(&m);
+        if (m.i + 1 < e->ir.n && m.op[1].insn == m.op->insn) continue;
+        if (out->nrec != m.first_rec) insn_done(&m);
+        m.remade = false;
     }
     if (m.p + m.nstub * 12 > m.end) return false;
     if (out->map) out->map[e->ir.n] = (u16)here(&m);

@@ -74,6 +74,7 @@ struct em {
     u8 live;              // CPU_HOST_* the block uses
     u8 x87;               // last x87 instruction that FIP and FOP do not name yet, plus 1
     bool left_insn;       // the operation left for the interpreter unconditionally
+    bool remade;          // the guest instruction has put a record of its own in the place of memory's
     i32 m_disp;           // of IR_M from R10
     u32 nstub, first_rec; // first_rec: of the guest instruction under way
     struct stub stubs[TB_REC_MAX];

@@ -89,6 +89,10 @@ static bool host_flags_used(const struct em *m)
         case IR_RCR:
             if (host & FL_CF) return true;
             break;
+        case IR_ADCX:
+        case IR_ADOX:
+            if (host & (FL_CF | FL_OF)) return true;
+            break;
         case IR_DIV:
         case IR_IDIV:
         case IR_TZCNT:
@@ -123,7 +127,7 @@ void insn_done(struct em *m)
         if (host_flags_used(m)) how |= RESUME_HOST;
         if (f->known && (f->op & CC_OVER)) how |= RESUME_OVER;
         u16 writes = flags_written(m);
-        if (!writes || (f->known && !(writes & ~IR_FL_CFOF))) how |= RESUME_RAW;
+        if (!writes || (f->known && !(writes & ~IR_FL_CFOF) && !m->remade)) how |= RESUME_RAW;
         if (f->known && form == CC_CMP) how |= RESUME_CMP;
         if (f->known && form == CC_AND) how |= RESUME_AND;
         if (f->known && form == CC_AH && !(how & RESUME_RAW)) how |= RESUME_AH;
