@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A whole pc for fuzz targets: 1 MB, one processor that sleeps in an endless HLT, a hard disk, a CD, a floppy disk,
-// VGA.
+// VGA, a serial and a parallel port, pc-testdev.
 #pragma once
 #include "cpu/cpuid.h"
 #include "hw/pc.h"
+#include "hw/port/testdev.h"
 #include "interp/interp.h"
 #include "mem/base/err.h"
 #include "mem/state.h"
@@ -12,6 +13,20 @@
 // The host's clock of a world in which each look takes 20 µs: runs are the same everywhere.
 enum { FUZZ_LOOK = 20000 };
 static u64 fuzz_clock(void *owner) { return *(u64 *)owner += FUZZ_LOOK; }
+// The other side of serial port, parallel port and debug console takes some bytes now and then.
+static size_t fuzz_take(struct chardev *c, const u8 *p, size_t n)
+{
+    static unsigned turn;
+    return min_u64(n, turn++ % 3);
+}
+static struct chardev fuzz_serial, fuzz_parallel, fuzz_console;
+static bool fuzz_devices(struct pc *p, void *owner, struct err *e)
+{
+    struct irq gsi[TESTDEV_GSIS] = {0};
+    for (int i = 0; i < 16; i++) gsi[i] = p->isa_irq[i];
+    testdev_new(&p->m.bus, gsi);
+    return true;
+}
 static UNUSED struct pc *fuzz_pc(void)
 {
     static u64 host;
@@ -41,7 +56,12 @@ static UNUSED struct pc *fuzz_pc(void)
                             .vga = true,
                             .vga_mb = 1,
                             .rtc_start = 1000000000,
-                            .boot_wait_ms = -1};
+                            .boot_wait_ms = -1,
+                            .serial = {&fuzz_serial},
+                            .parallel = {&fuzz_parallel},
+                            .debugcon = &fuzz_console,
+                            .add_devices = fuzz_devices};
+    fuzz_serial = fuzz_parallel = fuzz_console = (struct chardev){.name = "fuzz", .write = fuzz_take};
     cfg.ide[0].disk = disk_open(&hd, &e);
     cfg.ide[2].disk = disk_open(&cd, &e);
     cfg.ide[0].kind = IDE_DISK, cfg.ide[2].kind = IDE_CD;
