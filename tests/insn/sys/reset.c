@@ -30,6 +30,31 @@ static void no_stack(void)
     tss.ist[0] = 0x8000000000;
     asm_("ud2");
 }
+// The delivery of #DF fails in each way that delivery can: #GP, #NP, #SS, #PF (table 6-5: a fault during #DF is
+// shutdown).
+static void double_fault(u32 access, u32 sel, u64 ist)
+{
+    set_desc(SPARE, descriptor(0, 0xfffff, 0xa01b));
+    set_gate(UD, 0x0e, K_CS, 0);
+    set_gate(NP, 0x0e, K_CS, 0);
+    set_gate(DF, access, sel, ist != 0);
+    tss.ist[0] = ist;
+    asm_("ud2");
+}
+static void df_absent(void) { double_fault(0x0e, K_CS, 0); }
+static void df_no_gate(void) { double_fault(0x80, K_CS, 0); }
+static void df_cs_null(void) { double_fault(0x8e, 0, 0); }
+static void df_cs_data(void) { double_fault(0x8e, K_DS, 0); }
+static void df_cs_absent(void) { double_fault(0x8e, SPARE, 0); }
+static void df_not_canonical(void) { double_fault(0x8e, K_CS, 0x800000000000); }
+// A page fault that cannot be delivered, twice.
+static void page_faults(void)
+{
+    set_gate(PF, 0x8e, K_CS, 1);
+    set_gate(DF, 0x8e, K_CS, 1);
+    tss.ist[0] = 0x8000000000;
+    W8(0x8000000000);
+}
 static void kbd(void) { outb(0x64, 0xfe); }
 static void port92(void)
 {
@@ -49,6 +74,13 @@ static const struct {
     {"triple fault, no IDT", "vol. 3 6.15", no_idt},
     {"triple fault, gates absent", "vol. 3 6.15", absent_gates},
     {"triple fault, no stack for #DF", "vol. 3 6.15", no_stack},
+    {"triple fault, #DF's gate absent", "vol. 3 table 6-5", df_absent},
+    {"triple fault, #DF's gate is none", "vol. 3 table 6-5", df_no_gate},
+    {"triple fault, #DF's CS null", "vol. 3 table 6-5", df_cs_null},
+    {"triple fault, #DF's CS no code", "vol. 3 table 6-5", df_cs_data},
+    {"triple fault, #DF's CS absent", "vol. 3 table 6-5", df_cs_absent},
+    {"triple fault, #DF's stack not canonical", "vol. 3 table 6-5", df_not_canonical},
+    {"triple fault, #PF in #PF in #DF", "vol. 3 table 6-5", page_faults},
     {"8042 command FEh", "PC/AT Technical Reference, 8042", kbd},
     {"port 92h, bit 0", "PIIX3 datasheet 2.5.6", port92},
     {"port CF9h", "PIIX3 datasheet 2.5.8, reset control", portcf9},
