@@ -73,7 +73,6 @@ void far_syscall(struct cpu *c);
 void far_sysret(struct cpu *c, unsigned opsize);
 void far_sysenter(struct cpu *c);
 void far_sysexit(struct cpu *c, unsigned opsize);
-// ---- cpu/int.c
 // ---- cpu/repeat.c
 // Delivers as the last time, or returns false with nothing changed; flags: the image.
 bool repeat_int(struct cpu *c, int vector, bool soft, u32 flags, bool has_err, u32 err);
@@ -81,6 +80,7 @@ bool repeat_iret(struct cpu *c, u32 mask); // 64-bit IRET; mask: the flags that 
 // What has just been done, from level `from`.
 void repeat_note_int(struct cpu *c, int vector, bool soft, unsigned from, const u64 gate[2], const struct desc *cs);
 void repeat_note_iret(struct cpu *c, unsigned from, const struct desc *cs, const struct desc *ss);
+// ---- cpu/int.c
 enum int_kind { INT_HW, INT_SOFT /* INT n */, INT_INT3 /* INT3, INTO */, INT_ICEBP, INT_FAULT, INT_NMI };
 // Delivers through IVT or IDT; raises the faults that delivery causes.
 void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u32 err);

@@ -63,12 +63,19 @@ static struct f80 f80_value(void)
                                       {~0ull, 0x7ffe},
                                       {3ull << 62, 0x3ffe},
                                       {0xc90fdaa22168c235, 0x4000}};
-    struct f80 v = {rnd() | 1ull << 63, (u16)((0x3ff0 + below(32)) | below(2) << 15)};
+    // What rnd() says depends on the order, which C leaves open within an expression.
+    struct f80 v;
+    v.m = rnd() | 1ull << 63;
+    v.se = (u16)(0x3ff0 + below(32));
+    v.se |= (u16)(below(2) << 15);
     switch (below(8)) {
     case 0: return edge[below(ARRAY_LEN(edge))];
     case 1: v.se = (u16)rnd(); return v;
     case 2: v.m = rnd() << 54 | 1ull << 63; return v;
-    case 3: v.m = rnd() << below(64) | 1ull << 63; return v;
+    case 3:
+        v.m = rnd();
+        v.m = v.m << below(64) | 1ull << 63;
+        return v;
     default: return v;
     }
 }
@@ -93,9 +100,13 @@ static void x87_state(u8 *fx)
 {
     static const u8 masks[] = {0x3f, 0x3f, 0x3f, 0x00, 0x3e, 0x3d, 0x27, 0x1f};
     u8 mask = below(4) ? masks[below(8)] : 0x3f;
-    u16 fcw =
-        mask == 0x3f && below(2) ? 0x37f : (u16)(0x40 | mask | below(4) << 10 | (below(2) ? 3 : 2 * below(2)) << 8);
-    u16 fsw = (u16)((rnd() & mask) | (rnd() & 0x7f) << 8); // nothing pending
+    u16 fcw = 0x37f;
+    if (mask != 0x3f || !below(2)) {
+        fcw = (u16)(0x40 | mask | below(4) << 10);
+        fcw |= (u16)((below(2) ? 3 : 2 * below(2)) << 8);
+    }
+    u16 fsw = (u16)(rnd() & mask); // nothing pending
+    fsw |= (u16)((rnd() & 0x7f) << 8);
     st16(fx, fcw);
     st16(fx + FX_FSW, fsw);
     fx[FX_TAGS] = below(4) ? 0xff : (u8)rnd();
@@ -114,7 +125,10 @@ static void x87_operand(u8 *p, unsigned op)
     if (op == 0xdc || op == 0xdd) st64(p, double_value());
     if (op == 0xdb && below(2)) st64(p, v.m), st16(p + 8, v.se);
     if (op == 0xdf && below(2))
-        for (unsigned k = 0; k < 10; k++) p[k] = k == 9 ? (u8)(below(2) << 7) : (u8)(below(10) << 4 | below(10));
+        for (unsigned k = 0; k < 10; k++) {
+            p[k] = (u8)(k == 9 ? below(2) << 7 : below(10) << 4);
+            if (k < 9) p[k] |= (u8)below(10);
+        }
 }
 
 static void seed_case(const char *row, bool mem, unsigned attempt)
@@ -159,10 +173,19 @@ static bool make_case(struct cpu *c, unsigned op, bool mem, unsigned attempt, st
     for (unsigned n = 0; n < 16; n++) fill16(fx + FX_XMM + 16 * n);
     for (unsigned n = 0; n < MEM_SIZE; n += 16) fill16(in->mem + n);
     if (is_x87(row)) x87_operand(in->mem + 64, k->f.bytes[k->f.len - 2]);
-    u32 mxcsr = below(3) ? 0x1f80 | below(4) << 13 | below(2) << 15 | below(2) << 6 | below(64) : 0x1fa0;
+    u32 mxcsr = 0x1fa0;
+    if (below(3)) {
+        mxcsr = 0x1f80 | below(4) << 13;
+        mxcsr |= below(2) << 15;
+        mxcsr |= below(2) << 6;
+        mxcsr |= below(64);
+    }
     if (below(4) == 0) mxcsr &= ~((u32)rnd() & 0x1f80);
     bool ldmxcsr = strstr(row->name, "LDMXCSR");
-    if (ldmxcsr) st32(in->mem + 64, (u32)rnd() & (below(4) ? 0xffff : 0x1ffff));
+    if (ldmxcsr) {
+        u32 v = (u32)rnd();
+        st32(in->mem + 64, v & (below(4) ? 0xffff : 0x1ffff));
+    }
     st32(fx + FX_MXCSR, mxcsr);
     st32(fx + FX_MXCSR + 4, 0xffff);
     for (unsigned n = 0; n < 16; n++) in->gpr[n] = integer();

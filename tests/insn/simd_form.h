@@ -8,7 +8,7 @@
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
 
-// ---- random operands
+// ---- random operands: C leaves the order open in which an expression's parts ask rnd(), so they ask one by one
 static u64 seed = 88172645463325252ull;
 static u64 rnd(void)
 {
@@ -26,10 +26,11 @@ static u32 float_value(void)
                                0x80800000, 0x7f7fffff, 0xff7fffff, 0x00800001, 0x3effffff, 0x3f000000, 0x3f000001,
                                0x4effffff, 0x4f000000, 0xcf000000, 0x5f000000, 0xdf000000, 0x40490fdb, 0x3fc00000,
                                0x20000000, 0x60000000, 0x7e800000, 0x7f000000, 0xcf000001, 0x33800000, 0x01000000};
+    u32 v;
     switch (below(5)) {
     case 0: return (u32)rnd();
-    case 1: return ((u32)rnd() & 0x80ffffff) | (0x3f800000 + (below(64) << 23)); // about 1 to 2^64
-    case 2: return ((u32)rnd() & 0x807fffff) | (127 - 20 + below(60)) << 23;
+    case 1: v = (u32)rnd() & 0x80ffffff; return v | (0x3f800000 + (below(64) << 23)); // about 1 to 2^64
+    case 2: v = (u32)rnd() & 0x807fffff; return v | (127 - 20 + below(60)) << 23;
     default: return pool[below(ARRAY_LEN(pool))];
     }
 }
@@ -73,10 +74,11 @@ static u64 double_value(void)
         0x3fe0000000000001,
         0x4000000000000000,
     };
+    u64 v;
     switch (below(5)) {
     case 0: return rnd();
-    case 1: return (rnd() & 0x800fffffffffffff) | (u64)(1023 - 140 + below(280)) << 52;
-    case 2: return (rnd() & 0x800fffffffffffff) | (u64)(1023 - 10 + below(80)) << 52;
+    case 1: v = rnd() & 0x800fffffffffffff; return v | (u64)(1023 - 140 + below(280)) << 52;
+    case 2: v = rnd() & 0x800fffffffffffff; return v | (u64)(1023 - 10 + below(80)) << 52;
     default: return pool[below(ARRAY_LEN(pool))];
     }
 }
@@ -84,7 +86,9 @@ static void fill16(u8 *p)
 {
     static const u8 edge[] = {0, 1, 0x7f, 0x80, 0x81, 0xff, 0xfe, 2};
     u32 d[4];
-    u64 q[2] = {rnd(), rnd()};
+    u64 q[2];
+    q[0] = rnd();
+    q[1] = rnd();
     switch (below(11)) {
     case 0: break;
     case 1:
@@ -106,8 +110,10 @@ static void fill16(u8 *p)
     case 9: // text: few letters, a terminator now and then
         for (int n = 0; n < 16; n++) ((u8 *)q)[n] = below(12) ? "aabcz\xe0"[below(6)] : 0;
         if (below(2))
-            for (int n = 0; n < 8; n++)
-                ((u16 *)q)[n] = below(10) ? (u16)("abc"[below(3)] | (below(4) ? 0 : 0xff00)) : 0;
+            for (int n = 0; n < 8; n++) {
+                u16 letter = below(10) ? (u16) "abc"[below(3)] : 0;
+                ((u16 *)q)[n] = letter && !below(4) ? letter | 0xff00 : letter;
+            }
         break;
     default: q[0] = below(80); break; // a shift count
     }
@@ -115,6 +121,7 @@ static void fill16(u8 *p)
 }
 static u64 integer(void)
 {
+    u64 v;
     switch (below(5)) {
     case 0: return rnd();
     case 1: return (u64)(i64)(i32)rnd();
@@ -122,7 +129,7 @@ static u64 integer(void)
     case 3:
         return (
             (u64[]){1ull << 63, (1ull << 63) - 1, 0x80000000, 0x7fffffff, 1ull << 53, (1ull << 24) + 1, 0})[below(7)];
-    default: return rnd() >> below(64);
+    default: v = rnd(); return v >> below(64);
     }
 }
 
