@@ -203,8 +203,7 @@ enum { HOST_FRAME = 24 };
 #define HOST_FILL(set, write, t0) ((set)*4u + (write)*2u + (t0))
 enum { HOST_FILLS = 4 * TLBSET_NONE };
 struct host_entry {
-    const struct tb_rec *rec; // in: where records and blocks are
-    const u8 *meta;
+    const struct tb_rec *rec; // in: where records are
     // Where host_enter() (enter.h) goes.
     const void *enter;
     const void *exit;                    // cpu.host_exit
@@ -214,9 +213,10 @@ struct host_entry {
     const void *flags, *getfl, *segload; // cpu.host_flags, host_getfl, host_segload
     const void *ret, *stray;             // cpu.host_ret; where RET comes to by the frame that stands for none
 };
-u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h);
-// Writes the exit stubs of records first … first + n - 1, as their `fill` says; stub 0 stands at rw and rx.
-void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n);
+u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h); // stubs: where stub 0 will run
+// Writes the exit stubs of records first … first + n - 1, as their `fill` says; stub 0 stands at rw and rx. code: where
+// the block runs whose records they are.
+void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n, const u8 *code);
 // Makes the code of an EDGE_SIDE of block t, whose code is at offset `code`, at offset `at`, where there is room for
 // HOST_SIDE_MAX bytes; returns its length. stub: offset of the record's.
 enum { HOST_SIDE_MAX = 192 };

@@ -136,7 +136,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     t->inside = out.inside;
     t->bare = e->bare;
     for (u32 i = 0; i < out.nrec; i++) out.rec[i].tb = tb_number(k, t);
-    host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->rec_used, out.nrec);
+    host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->rec_used, out.nrec, k->rx + t->code);
     k->code_used += align_up(out.len, 16);
     k->rec_used += out.nrec;
     k->st.compiled++;

@@ -107,8 +107,7 @@ void code_open(struct tcg *k, u64 bytes)
     k->rec = arena((u64)k->rec_size * sizeof *k->rec);
     k->stubs = 8192;
     k->host.rec = k->rec;
-    k->host.meta = k->meta;
-    if (host_thunks(k->rw, k->rx, &k->host) > k->stubs) panic("the thunks do not fit");
+    if (host_thunks(k->rw, k->rx, k->rx + k->stubs, &k->host) > k->stubs) panic("the thunks do not fit");
     k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
     k->nstub = 0;
     k->code_used = k->side_used = 0;
@@ -175,7 +174,7 @@ bool code_room(struct tcg *k)
     large_pages(k, k->side_used, &k->side_large);
     if (k->rec_used + TB_REC_MAX > k->nstub) {
         u32 n = (u32)min_u64(REC_AHEAD, k->rec_size - k->nstub);
-        host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->nstub, n);
+        host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->nstub, n, NULL);
         k->nstub += n;
     }
     return k->side_first - k->code_used >= TB_CODE_MAX && k->rec_size - k->rec_used >= TB_REC_MAX;

@@ -259,12 +259,12 @@ row invlpg
 1:  invlpg [rdi]
     mov rcx, [rdi]
     again
-row tlb2                                # 1024 pages in turn: behind the first level
+row tlb2                                # 4096 pages in turn: behind the first level
     mov rdi, 0x40000000
     xor ecx, ecx
 1:  mov rax, [rdi + rcx]
     add ecx, 4096
-    and ecx, 0x3fffff
+    and ecx, 0xffffff
     again
 row walk                                # 65536 pages in turn
     mov rdi, 0x40000000

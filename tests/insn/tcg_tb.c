@@ -23,7 +23,7 @@ static u8 *put(u8 *p, const void *bytes, unsigned n) { return (u8 *)memcpy(p, by
 static u8 *put32(u8 *p, u32 v) { return put(p, &v, 4); }
 static u8 *put64(u8 *p, u64 v) { return put(p, &v, 8); }
 
-u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
+u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
 {
     u8 *p = rw;
     h->enter = rx;
@@ -47,7 +47,7 @@ static u8 *leave(u8 *p, u32 rec) // mov r11d, rec; jmp [r14 + host_exit]
     return PUT(p, 0x41, 0xff, 0x66, FIELD(host_exit));
 }
 
-void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n)
+void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n, const u8 *code)
 {
     for (u32 i = first; i < first + n; i++) { // push i; jmp h->stub
         u8 *p = put32(PUT(rw + i * HOST_STUB, 0x68), i);

@@ -11,22 +11,26 @@ static void push_pop(struct em *m, unsigned reg, u8 opc)
     put8(m, opc | (reg & 7));
 }
 
-void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n)
+// push index; jmp stub; or call fill; jmp back.
+void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n, const u8 *code)
 {
     for (u32 i = first; i < first + n; i++) {
-        const u8 *end = rx + (u64)(i + 1) * HOST_STUB, *to = h->rec[i].fill ? h->fill[h->rec[i].fill - 1] : h->stub;
+        const struct tb_rec *r = &h->rec[i];
+        const u8 *middle = rx + (u64)i * HOST_STUB + 5, *end = middle + 5;
         u8 *p = rw + (u64)i * HOST_STUB;
-        p[0] = 0x68;
-        st32(p + 1, i);
+        p[0] = r->fill ? 0xe8 : 0x68;
+        st32(p + 1, r->fill ? (u32)(h->fill[r->fill - 1] - middle) : i);
         p[5] = 0xe9;
-        st32(p + 6, (u32)(to - end));
+        st32(p + 6, (u32)((r->fill ? code + r->patch : h->stub) - end));
     }
 }
 
 // One of host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
 // byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag. Takes the page's translation from
-// cpu.behind and does the check again; else, or if the access lies on two pages, on to the exit.
-static void put_fill(struct em *m, const u8 *rx, const struct host_entry *h, unsigned set, unsigned write, bool t0)
+// cpu.behind and returns to the stub, from where the check is done again; else, or if the access lies on two pages, on
+// to the exit. (It touches neither record nor block: they would have to be brought into the cache.)
+static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct host_entry *h, unsigned set,
+                     unsigned write, bool t0)
 {
     unsigned key = set * 2 + write;
     i32 table = (i32)(offsetof(struct cpu, tlbs) + key * sizeof(struct tlb_entry) * TLB_SIZE) - TCG_BIAS;
@@ -118,26 +122,7 @@ static void put_fill(struct em *m, const u8 *rx, const struct host_entry *h, uns
     push_pop(m, H_RDX, 0x58);
     push_pop(m, H_RCX, 0x58);
     push_pop(m, H_RAX, 0x58);
-    // Back to tb->code + rec->patch.
-    struct opnd r = o_reg(H_TMP);
-    push_pop(m, H_TMP, 0x58);
-    put_rmi(m, 0, 0x69, 8, H_TMP, &r, sizeof(struct tb_rec), 4);
-    put_imm(m, 8, H_PTR, (i64)(uintptr_t)h->rec);
-    put_rr(m, 0x03, 8, H_TMP, H_PTR);
-    put_load(m, 2, H_PTR, o_mem(H_TMP, offsetof(struct tb_rec, patch)));
-    put_load(m, 4, H_TMP, o_mem(H_TMP, offsetof(struct tb_rec, tb)));
-    put_rmi(m, 0, 0xc1, 8, 4, &r, 4, 1); // tb_at()
-    push_pop(m, H_RAX, 0x50);
-    put_imm(m, 8, H_RAX, (i64)(uintptr_t)h->meta);
-    struct opnd code = o_mem(H_TMP, offsetof(struct tb, code));
-    code.index = H_RAX;
-    put_load(m, 4, H_TMP, code);
-    push_pop(m, H_RAX, 0x58);
-    put_rr(m, 0x03, 8, H_TMP, H_PTR);
-    put_imm(m, 8, H_PTR, (i64)(uintptr_t)rx);
-    put_rr(m, 0x03, 8, H_TMP, H_PTR);
-    struct opnd go = o_reg(H_TMP);
-    put_rm(m, 0, 0xff, 4, 4, &go);
+    put8(m, 0xc3);
     patch_here(m, fail[1]);
     patch_here(m, fail[2]);
     patch_here(m, no);
@@ -146,8 +131,17 @@ static void put_fill(struct em *m, const u8 *rx, const struct host_entry *h, uns
     push_pop(m, H_RCX, 0x58);
     push_pop(m, H_RAX, 0x58);
     patch_here(m, fail[0]);
+    // The record's index: what the stub's number of bytes goes into.
+    struct opnd r = o_reg(H_TMP);
+    push_pop(m, H_TMP, 0x58);
+    put_imm(m, 8, H_PTR, (i64)(uintptr_t)(stubs + HOST_STUB / 2));
+    put_alu(m, ALU_SUB, 8, r, o_reg(H_PTR));
+    _Static_assert(HOST_STUB == 10, "the reciprocal below: 2^35 / 10");
+    put_imm(m, 4, H_PTR, (i64)0xcccccccd);
+    put_rr(m, 0x0faf, 8, H_TMP, H_PTR);
+    put_rmi(m, 0, 0xc1, 8, 5, &r, 35, 1);
     u32 leave = put_jmp(m);
-    st32(m->start + leave, (u32)(h->stub - (rx + leave + 4)));
+    st32(m->start + leave, (u32)((const u8 *)h->exit - (rx + leave + 4)));
 }
 
 static void move_xmm(struct em *m, u32 opc)
@@ -206,7 +200,7 @@ static void put_load_wanted(struct em *m)
     patch_here(m, no_xmm);
 }
 
-u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
+u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
 {
     struct em m = {.p = rw, .start = rw};
     struct opnd sp = O_CPU(host_sp), c_sp = O_CPU(host_c_sp);
@@ -251,7 +245,7 @@ u32 host_thunks(u8 *rw, const u8 *rx, struct host_entry *h)
         for (unsigned k = 0; k < 4; k++) {
             while (here(&m) & 15) put8(&m, 0xcc);
             h->fill[HOST_FILL(set, k >> 1, k & 1)] = rx + here(&m);
-            put_fill(&m, rx, h, set, k >> 1, k & 1);
+            put_fill(&m, rx, stubs, h, set, k >> 1, k & 1);
         }
     put_flags_thunks(&m, rx, h);
     put_segload_thunk(&m, rx, h);
