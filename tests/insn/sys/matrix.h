@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Exceptions during the delivery of exceptions: every event that can come first times every way in which its delivery
-// can fail. What is expected: SDM vol. 3 6.15 #DF, table 6-5 (classes: benign, contributory, page fault) and 6.13
-// (error codes: EXT is set unless INT n, INT3 or INTO was being delivered). Built for 32-bit code here and for 64-bit
-// code by matrix64.c. A #DF that cannot be delivered is in reset.c.
+// Exceptions during the delivery of exceptions: every event that can come first, at ring 3 and at ring 0, times every
+// way in which its delivery can fail. What is expected: SDM vol. 3 6.15 #DF, table 6-5 (classes: benign, contributory,
+// page fault) and 6.13 (error codes: EXT is set unless INT n, INT3 or INTO was being delivered). Built for 32-bit code by
+// matrix.c and for 64-bit code by matrix64.c. A #DF that cannot be delivered is in reset.c.
 #pragma once
 #include "tests/insn/sys/sys.h"
 #ifndef __x86_64__
@@ -52,6 +52,11 @@ CODE(m_ts, "pushf\n orl $0x4000,(%esp)\n popf\n.globl m_ts_at\nm_ts_at: iret"); 
 extern u8 m_into_at[], m_bound_at[], m_ts_at[];
 #endif
 
+#ifdef __x86_64__
+enum { OUTER_CS = U_CS64 };
+#else
+enum { OUTER_CS = R1_CS };
+#endif
 enum class { BENIGN, CONTRIBUTORY, PAGE };
 static const struct first {
     const char *name;
@@ -59,6 +64,7 @@ static const struct first {
     const u8 *code, *at; // at: the saved IP
     enum class class;
     bool soft; // no EXT
+    bool user; // only from ring 3
     ul flags, cr0, cr4_off;
 } firsts[] = {
     {"#DE", DE, m_div, m_div_at, CONTRIBUTORY},
@@ -73,11 +79,11 @@ static const struct first {
     {"#UD", UD, m_ud2, m_ud2, BENIGN},
     {"#NM", NM, m_fnop, m_fnop, BENIGN, .cr0 = CR0_TS},
     {"#NP", NP, m_np, m_np_at, CONTRIBUTORY},
-    {"#SS", SS, m_ss, m_ss_at, CONTRIBUTORY},
-    {"#GP", GP, m_hlt, m_hlt, CONTRIBUTORY},
+    {"#SS", SS, m_ss, m_ss_at, CONTRIBUTORY, .user = true},
+    {"#GP", GP, m_hlt, m_hlt, CONTRIBUTORY, .user = true},
     {"#PF", PF, m_pf, m_pf_at, PAGE},
     {"#MF", MF, m_mf, m_mf_at, BENIGN},
-    {"#AC", AC, m_ac, m_ac, BENIGN, .flags = F_AC, .cr0 = CR0_AM},
+    {"#AC", AC, m_ac, m_ac, BENIGN, .user = true, .flags = F_AC, .cr0 = CR0_AM},
     {"#XM", XM, m_xm, m_xm_at, BENIGN},
     {"#XM without OSXMMEXCPT", UD, m_xm, m_xm_at, BENIGN, .cr4_off = OSXMMEXCPT},
     {"INT n", INT_N, m_intn, m_intn, BENIGN, true},
@@ -86,7 +92,7 @@ static const struct first {
 
 // ---- how its delivery fails
 
-enum how { GATE_ABSENT, GATE_TYPE, CS_NULL, CS_DATA, CS_ABSENT, STACK_PAGE, STACK_BAD, STACK_ABSENT, WAYS };
+enum how { GATE_ABSENT, GATE_TYPE, CS_NULL, CS_DATA, CS_ABSENT, CS_OUTER, STACK_PAGE, STACK_BAD, STACK_ABSENT, WAYS };
 static const struct second {
     const char *name;
     unsigned vec, err; // err: without EXT; of the first two the gate is named
@@ -96,19 +102,31 @@ static const struct second {
     [CS_NULL] = {"then #GP, CS null", GP, 0},
     [CS_DATA] = {"then #GP, CS no code", GP, K_DS},
     [CS_ABSENT] = {"then #NP, CS absent", NP, NO_CODE},
+    [CS_OUTER] = {"then #GP, CS of an outer ring", GP, OUTER_CS & ~3},
     [STACK_PAGE] = {"then #PF, stack absent", PF, 2},
 #ifdef __x86_64__
     [STACK_BAD] = {"then #SS, stack not canonical", SS, 0},
 #else
-    [STACK_BAD] = {"then #TS, SS null", TS, 0},         [STACK_ABSENT] = {"then #SS, SS absent", SS, NO_STACK},
+    [STACK_BAD] = {"then #TS, SS null", TS, 0},
+    [STACK_ABSENT] = {"then #SS, SS absent", SS, NO_STACK},
 #endif
 };
 
+// Whether this is a failure, coming from this ring.
+static bool applies(enum how how, unsigned cpl)
+{
+    if (how == CS_OUTER) return !cpl;
+    return seconds[how].name && (how < STACK_PAGE || cpl || sizeof(ul) == 8);
+}
 // The first event's gate; its stack is one of its own (ring 1's, or an IST), so that what comes second finds a good
 // one.
 static void arrange(unsigned vec, enum how how)
 {
-    u32 sel = how == CS_NULL ? 0 : how == CS_DATA ? K_DS : how == CS_ABSENT ? NO_CODE : K_CS;
+    u32 sel = how == CS_NULL     ? 0
+              : how == CS_DATA   ? K_DS
+              : how == CS_ABSENT ? NO_CODE
+              : how == CS_OUTER  ? OUTER_CS
+                                 : K_CS;
     u32 access = how == GATE_ABSENT ? 0x6e : how == GATE_TYPE ? 0xe0 : 0xee;
 #ifdef __x86_64__
     set_gate(vec, access, sel, how >= STACK_PAGE);
@@ -130,12 +148,20 @@ static void timer(void)
     outb(0x21, 0xfe);
 }
 
-static void one(const struct first *f, enum how how)
+static void one(const struct first *f, enum how how, unsigned cpl)
 {
     const struct second *s = &seconds[how];
     ul cr0 = rcr0();
-    test2(f->name, s->name, "vol. 3 table 6-5, 6.13");
-    struct regs r = ring(3, f->code);
+    static char at_ring0[40];
+    const char *name = f->name;
+    if (!cpl) {
+        char *p = at_ring0;
+        for (; *name; name++) *p++ = *name;
+        memcpy(p, " at ring 0", 11);
+        name = at_ring0;
+    }
+    test2(name, s->name, "vol. 3 table 6-5, 6.13");
+    struct regs r = ring(cpl, f->code);
     r.flags |= f->flags;
     r.cx = r.bx = (ul)&unmasked;
 #ifndef __x86_64__
@@ -164,7 +190,7 @@ static void one(const struct first *f, enum how how)
     const u8 *at = twice || f->at == (u8 *)ANYWHERE ? NULL : f->at;
     u32 err = s->err | (how <= GATE_TYPE ? f->vec * 8 : 0) | (s->vec != PF && !f->soft);
     event_is(twice ? DF : s->vec, twice ? 0 : err, at);
-    BITS("CPL", ev.r.cs, 3, 3);
+    BITS("CPL", ev.r.cs, cpl, 3);
     if (!twice && s->vec == PF) EQ("page of CR2", ev.cr2 & ~0xffful, sizeof(ul) == 8 ? 0x8000001000ull : 0x601000);
 #ifdef __x86_64__
     if (f->vec == NMI)
@@ -191,6 +217,7 @@ void test_main(void)
     wcr4(rcr4() | 0x600);                                                            // OSFXSR, OSXMMEXCPT
 #endif
     for (unsigned i = 0; i < ARRAY_LEN(firsts); i++)
-        for (unsigned how = 0; how < WAYS; how++)
-            if (seconds[how].name) one(&firsts[i], how);
+        for (unsigned cpl = 0; cpl <= 3; cpl += 3)
+            for (unsigned how = 0; how < WAYS; how++)
+                if (applies(how, cpl) && (cpl || !firsts[i].user)) one(&firsts[i], how, cpl);
 }
