@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Exceptions during the delivery of exceptions: every event that can come first, at ring 3 and at ring 0, times every
 // way in which its delivery can fail. What is expected: SDM vol. 3 6.15 #DF, table 6-5 (classes: benign, contributory,
-// page fault) and 6.13 (error codes: EXT is set unless INT n, INT3 or INTO was being delivered). Built for 32-bit code by
-// matrix.c and for 64-bit code by matrix64.c. A #DF that cannot be delivered is in reset.c.
+// page fault) and 6.13 (error codes: EXT is set unless INT n, INT3 or INTO was being delivered). Built for 32-bit code
+// by matrix.c and for 64-bit code by matrix64.c. A #DF that cannot be delivered is in reset.c.
 #pragma once
 #include "tests/insn/sys/sys.h"
 #ifndef __x86_64__
