@@ -284,5 +284,6 @@ void tb_new_age(struct tcg *k)
     for (u32 i = 0; i < k->users; i++) {
         memset(k->cpu[i]->jump, 0, sizeof k->cpu[i]->jump);
         tlb_flush(k->cpu[i], true); // nor does it come back to an old one
+        k->cpu[i]->host_sp = k->cpu[i]->host_top;
     }
 }
