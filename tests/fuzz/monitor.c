@@ -61,6 +61,9 @@ static void fuzz_one(const u8 *data, size_t len)
     if (*p == 's')
         for (unsigned k = 0, digits = 0; p[k]; k++) // no steps without end
             if ((digits = isxdigit((u8)p[k]) ? digits + 1 : 0) > 4) return;
+    const char *arg = p + strcspn(p, " \t/"); // nor as many as a register says
+    if ((*p == 's' && arg - p == 1) || !strncmp(p, "step", 4))
+        if (arg[strspn(arg, " \t/-v0123456789")]) return;
     struct buf out = {0};
     monitor_run(line, &out);
     buf_free(&out);
