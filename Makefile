@@ -95,6 +95,7 @@ bench: all
 	tests/bench/tcg --build=$(BUILD)
 	tests/bench/ops --build=$(BUILD)
 	tests/bench/points --build=$(BUILD)
+	$(if $(OTHERS),tests/bench/others --build=$(BUILD))
 demo: deps
 	@$(MAKE) --no-print-directory all
 	tests/guests/demo --build=$(BUILD)
