@@ -18,13 +18,16 @@ struct walk {
     unsigned n, size;  // size: bytes an entry
     bool w, u, nx;
     bool watched; // a debugger wants to know
+    bool calm;    // nothing but memory may be read, nothing written: MMU_CALM
 };
 
 // Reads an entry and accumulates its rights; false if not present or with reserved bits set (then *err is filled).
 static bool walk_step(struct walk *k, u64 at, u64 rsvd, bool rights, u32 *err)
 {
     at &= k->c->a20_mask;
-    u64 e = bus_load(k->c->bus, at, k->size);
+    struct phys_page g = phys_page(k->c->bus, at, false);
+    if (unlikely(!g.host && k->calm)) return false;
+    u64 e = likely(g.host != NULL) ? ld_size(g.host + (at & 0xfff), k->size) : bus_load(k->c->bus, at, k->size);
     if (unlikely(k->watched)) hook_walk(k->c, at, e, k->size, false);
     k->at[k->n] = at;
     k->pte[k->n++] = e;
@@ -131,9 +134,16 @@ static void set_ad(struct walk *k, bool dirty)
     }
 }
 
+static bool all_marked(const struct walk *k, bool dirty)
+{
+    for (unsigned i = 0; i < k->n; i++)
+        if (!(k->pte[i] & PTE_A)) return false;
+    return !dirty || (k->pte[k->n - 1] & PTE_D);
+}
+
 // `user` here means an access with user rights; a supervisor's is implicit if the processor makes it on its own at CPL
 // 3 (mmu_translate's `system`): that matters to SMAP only.
-struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, bool commit)
+struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit)
 {
     struct mmu_result r = {.page_bits = 12};
     if (!(c->cr0 & CR0_PG)) {
@@ -141,12 +151,12 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
         r.writable = r.user = r.dirty = true;
         return r;
     }
-    struct walk k = {.c = c, .w = true, .u = true, .watched = commit && hook_walks(c)};
+    struct walk k = {.c = c, .w = true, .u = true, .watched = commit && hook_walks(c), .calm = commit == MMU_CALM};
     struct walk_cache *wc = commit && (c->efer & EFER_LMA) ? tlb_walk_cache(c) : NULL;
     bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, &r, wc) : walk32(&k, lin, &r);
     if (wc && k.n == 1 && !(ok && permitted(c, &k, acc, user, implicit))) { // judge by the tables as they are
         wc->gen++;
-        k = (struct walk){.c = c, .w = true, .u = true, .watched = k.watched};
+        k = (struct walk){.c = c, .w = true, .u = true, .watched = k.watched, .calm = k.calm};
         r = (struct mmu_result){.page_bits = 12};
         ok = walk64(&k, lin, &r, wc);
     }
@@ -158,6 +168,10 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
         bool has_i = ((c->efer & EFER_NXE) && (c->cr4 & CR4_PAE)) || (c->cr4 & CR4_SMEP);
         r.fault = true;
         r.err |= (acc == ACC_WRITE ? PF_W : 0) | (user ? PF_U : 0) | (acc == ACC_EXEC && has_i ? PF_I : 0);
+        return r;
+    }
+    if (commit == MMU_CALM && !all_marked(&k, acc == ACC_WRITE)) {
+        r.fault = true;
         return r;
     }
     if (commit) set_ad(&k, acc == ACC_WRITE);

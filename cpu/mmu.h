@@ -20,8 +20,10 @@ struct mmu_result {
 // Walks the tables for an access (ACC_*) by user or supervisor. Sets A and D bits if `commit`, else changes nothing.
 struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool commit);
 // The same, told apart: `implicit` is a supervisor access that the processor makes on its own (SMAP forbids user pages
-// then).
-struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, bool commit);
+// then). commit MMU_CALM: as if committing, but where A or D would have to be set, or an entry is not in memory, it is
+// a fault (that tells nothing).
+enum { MMU_CALM = 2 };
+struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit);
 // Physical address after A20, or raises #PF. `system`: implicit supervisor access.
 u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system);
 // For debuggers: no side effects; false if not mapped.
@@ -45,6 +47,9 @@ void tlb_reference_writes(struct cpu *c);
 // Fills the first level for (lin, acc) and returns the host pointer of the byte, or NULL (MMIO, marked page, crossing)
 // with *pa set; raises on fault.
 void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa);
+// For translated code: fills the first level for an ordinary access to the page of lin, key = TLBSET_* * 2 + write.
+// What raises, writes to memory, or is anybody's business but the processor's is not done: false.
+bool tlb_refill(struct cpu *c, u64 lin, u32 key);
 // Code fetch: physical address and host pointer of the byte at lin; raises #PF with PF_I. host NULL: not plain memory.
 u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host);
 // Makes whoever caches by linear address look again: for all pages, or those that are not global. The CPUs of a machine

@@ -52,6 +52,7 @@ struct tlb2 {
     u64 era[2];                     // [write]: stamps of cpu.behind that were made in another one are void
     struct tlb_filled reference[2]; // slots of TLBSET_REFERENCE, of reads and of writes
     u32 stands_for;                 // the set in whose place it was last
+    u64 refused;                    // page | key that tlb_refill() has refused last: device memory, pages with code
 };
 #define ITLB_GLOBAL 1
 
@@ -384,6 +385,24 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
 
 u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system) { return translate(c, lin, acc, system) & c->a20_mask; }
 
+// The first level of `set`, and what is behind it, for the page of lin, which is plain memory at host (lin's byte).
+static void fill(struct cpu *c, u64 lin, int acc, u32 set, const void *host)
+{
+    struct tlb2 *t = c->tlb2;
+    u32 key = set * 2 + (acc == ACC_WRITE), k = key * TLB_SIZE + (lin >> 12 & (TLB_SIZE - 1));
+    struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlbs[set].wr : c->tlbs[set].rd, lin);
+    if (e->tag == tlb_none(k) || c->slot_global[k] != t->global) list_slot(&c->filled[t->global], k);
+    c->slot_global[k] = t->global;
+    if (unlikely(c->witness != NULL)) list_slot(acc == ACC_WRITE ? &t->reference[1] : &t->reference[0], k);
+    e->tag = lin & PAGE_MASK;
+    e->addend = (u64)(uintptr_t)host - lin;
+    if (t->large_page) set_add(&t->pieces, lin >> 21);
+    if (set >= TLBSET_NONE) return;
+    struct tlb_behind *b = c->behind[tlb_behind_set(lin, key)];
+    if (b[0].tag != (e->tag | key)) b[1] = b[0];
+    b[0] = (struct tlb_behind){e->tag | key, e->addend, c->behind_stamp[key & 1][t->global], 0};
+}
+
 void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
 {
     *pa = mmu_translate(c, lin, acc, system);
@@ -392,23 +411,43 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     if (unlikely(c->witness != NULL) && (acc == ACC_WRITE || !plain)) c->witness(c, *pa, acc);
     if (!plain) return NULL;
     void *host = g.host + (*pa & 0xfff);
-    u32 set = system ? sys_tlb(c) : (u32)(c->tlb - c->tlbs), key = set * 2 + (acc == ACC_WRITE);
+    u32 set = system ? sys_tlb(c) : (u32)(c->tlb - c->tlbs);
     if (set == TLBSET_NONE) return host;
     if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;
-    struct tlb2 *t = c->tlb2;
-    struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlbs[set].wr : c->tlbs[set].rd, lin);
-    u32 k = key * TLB_SIZE + (lin >> 12 & (TLB_SIZE - 1));
-    if (e->tag == tlb_none(k) || c->slot_global[k] != t->global) list_slot(&c->filled[t->global], k);
-    c->slot_global[k] = t->global;
-    if (unlikely(c->witness != NULL)) list_slot(acc == ACC_WRITE ? &t->reference[1] : &t->reference[0], k);
-    e->tag = lin & PAGE_MASK;
-    e->addend = (u64)(uintptr_t)host - lin;
-    if (t->large_page) set_add(&t->pieces, lin >> 21);
-    if (set >= TLBSET_NONE) return host;
-    struct tlb_behind *b = c->behind[tlb_behind_set(lin, key)];
-    if (b[0].tag != (e->tag | key)) b[1] = b[0];
-    b[0] = (struct tlb_behind){e->tag | key, e->addend, c->behind_stamp[key & 1][t->global], 0};
+    fill(c, lin, acc, set, host);
     return host;
+}
+
+bool tlb_refill(struct cpu *c, u64 lin, u32 key)
+{
+    struct tlb2 *t = c->tlb2;
+    int acc = key & 1 ? ACC_WRITE : ACC_READ;
+    bool large = false;
+    if (c->hooks || c->witness || !(c->cr0 & CR0_PG) || (cpu_code64(c) ? !lin_canonical(lin) : lin >> 32)) return false;
+    u64 pa, which = (lin & PAGE_MASK) | key;
+    if (t->refused == which) return false;
+    struct entry *e = lookup(c, lin, &large);
+    if (e && allows(c, e->flags, acc, c->cpl == 3, false)) {
+        t->global = e->flags & T_GLOBAL;
+        t->large_page = large;
+        pa = large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
+    } else {
+        struct mmu_result r = mmu_walk_kind(c, lin, acc, c->cpl == 3, false, MMU_CALM);
+        if (r.fault) return false; // what lookup() has found is dropped when the access is made
+        if (e) e->flags = 0;
+        insert(c, lin, &r);
+        t->global = r.global;
+        t->large_page = r.page_bits > 12;
+        pa = r.pa;
+    }
+    pa &= c->a20_mask;
+    struct phys_page g = phys_page(c->bus, pa, acc == ACC_WRITE);
+    if (!g.host || !g.direct) {
+        t->refused = which;
+        return false;
+    }
+    fill(c, lin, acc, key >> 1, g.host + (pa & 0xfff));
+    return true;
 }
 
 u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)

@@ -12,7 +12,7 @@
 //   HOST_STUB bytes each, which pushes the record's index and goes to a thunk; that stores the registers and returns to
 //   exec.c (who has the index in R11D jumps to cpu.host_exit). There C executes the guest instruction with the
 //   interpreter's function, links a jump, or looks the next block up. So C never runs above translated code and may
-//   longjmp.
+//   longjmp; but for tlb_refill(), a page walk that neither raises nor writes guest memory nor looks at counts.
 // - Translated code has a stack of its own (cpu.host_sp while C runs), where the host's CALL and RET serve as the
 //   guest's: call.c. It outlives exits. Neither exits nor entries are calls for the host, whose prediction of returns
 //   they would put out of step.
@@ -203,7 +203,8 @@ enum { HOST_FRAME = 24 };
 #define HOST_FILL(set, write, t0) ((set)*4u + (write)*2u + (t0))
 enum { HOST_FILLS = 4 * TLBSET_NONE };
 struct host_entry {
-    const struct tb_rec *rec; // in: where records are
+    const struct tb_rec *rec;                         // in: where records are
+    bool (*refill)(struct cpu *c, u64 page, u32 key); // in: tlb_refill()
     // Where host_enter() (enter.h) goes.
     const void *enter;
     const void *exit;                    // cpu.host_exit

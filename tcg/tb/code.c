@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "cpu/mmu.h"
 #include "mem/base/bits.h"
 #include "mem/base/err.h"
 #include "tcg/tb/tb.h"
@@ -105,8 +106,9 @@ void code_open(struct tcg *k, u64 bytes)
     k->meta = arena(k->meta_size);
     k->rec_size = (u32)(bytes / PER_REC);
     k->rec = arena((u64)k->rec_size * sizeof *k->rec);
-    k->stubs = 8192;
+    k->stubs = 16384;
     k->host.rec = k->rec;
+    k->host.refill = tlb_refill;
     if (host_thunks(k->rw, k->rx, k->rx + k->stubs, &k->host) > k->stubs) panic("the thunks do not fit");
     k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
     k->nstub = 0;

@@ -25,6 +25,30 @@ void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32
     }
 }
 
+// R11D = h->refill(cpu, R10, key), on C's stack, where registers of vectors are not in use. It raises nothing, looks
+// at no count of instructions and writes no guest memory, so translated code may stand below it.
+static void put_walk(struct em *m, const struct host_entry *h, unsigned key)
+{
+    static const u8 kept[] = {H_RSI, H_RDI, H_R8, H_R9, H_RBX};
+    struct opnd live = O_CPU(host_live), c_sp = O_CPU(host_c_sp), to = o_reg(H_RAX), sp = o_reg(H_RSP);
+    put_alu(m, ALU_XOR, 4, o_reg(H_TMP), o_reg(H_TMP));
+    put_rmi(m, 0, 0x80, 1, ALU_CMP, &live, 0, 1);
+    u32 vectors = put_jcc(m, C_NE);
+    for (unsigned k = 0; k < sizeof kept; k++) push_pop(m, kept[k], 0x50);
+    put_rr(m, 0x8b, 8, H_RBX, H_RSP);
+    put_load(m, 8, H_RSP, c_sp);
+    put_alu(m, ALU_AND, 8, sp, o_imm(-16));
+    put_lea(m, 8, H_RDI, H_CPU, NO_REG, 0, -TCG_BIAS);
+    put_rr(m, 0x8b, 8, H_RSI, H_PTR);
+    put_imm(m, 4, H_RDX, key);
+    put_imm(m, 8, H_RAX, (i64)(uintptr_t)h->refill);
+    put_rm(m, 0, 0xff, 4, 2, &to);
+    put_load(m, 1, H_TMP, to);
+    put_rr(m, 0x8b, 8, H_RSP, H_RBX);
+    for (unsigned k = sizeof kept; k-- > 0;) push_pop(m, kept[k], 0x58);
+    patch_here(m, vectors);
+}
+
 // One of host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
 // byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag. Takes the page's translation from
 // cpu.behind and returns to the stub, from where the check is done again; else, or if the access lies on two pages, on
@@ -126,12 +150,18 @@ static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct h
     patch_here(m, fail[1]);
     patch_here(m, fail[2]);
     patch_here(m, no);
+    put_walk(m, h, key);
     push_pop(m, H_T0, 0x58);
     push_pop(m, H_RDX, 0x58);
     push_pop(m, H_RCX, 0x58);
     push_pop(m, H_RAX, 0x58);
+    put_rr(m, 0x85, 4, H_TMP, H_TMP);
+    put8(m, 0x74); // je over ret
+    put8(m, 1);
+    put8(m, 0xc3);
     patch_here(m, fail[0]);
-    // The record's index: what the stub's number of bytes goes into.
+    // The record's index: the stub's distance from the first by its length. A RET that leads astray keeps the host's
+    // prediction of returns in step.
     struct opnd r = o_reg(H_TMP);
     push_pop(m, H_TMP, 0x58);
     put_imm(m, 8, H_PTR, (i64)(uintptr_t)(stubs + HOST_STUB / 2));
@@ -140,8 +170,9 @@ static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct h
     put_imm(m, 4, H_PTR, (i64)0xcccccccd);
     put_rr(m, 0x0faf, 8, H_TMP, H_PTR);
     put_rmi(m, 0, 0xc1, 8, 5, &r, 35, 1);
-    u32 leave = put_jmp(m);
-    st32(m->start + leave, (u32)((const u8 *)h->exit - (rx + leave + 4)));
+    put_imm(m, 8, H_PTR, (i64)(uintptr_t)h->exit);
+    push_pop(m, H_PTR, 0x50);
+    put8(m, 0xc3);
 }
 
 static void move_xmm(struct em *m, u32 opc)
