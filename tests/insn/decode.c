@@ -110,7 +110,7 @@ static void put_code(struct operands *s, const char *t, size_t n, const struct i
     unsigned size = letters_size(t + 1, n - 1, i), seg = i->pfx & PFX_SEG ? i->seg : 99;
     unsigned near = (insn_rows[i->op].attr & A_F64) ? (i->osz == 2 ? 2 : i->osz) : i->osz;
     if ((isupper((unsigned char)t[1]) && *t != 's') || *t == '<' || isdigit((unsigned char)*t) ||
-        !memcmp(t, "rAX", 3) || !memcmp(t, "eAX", 3))
+        !strncmp(t, "rAX", 3) || !strncmp(t, "eAX", 3))
         return put_fixed(s, t, n, i);
     switch (*t) {
     case 'E':

@@ -81,6 +81,7 @@ static void machine_open(void)
 #endif
     struct cpu *c = m->c;
     for (unsigned k = 0; k < 8; k++) c->feat[k] = ~0ull;
+    decoder_free((struct decoder *)c->decoder);
     c->decoder = decoder_new(c->feat);
     poke(m, PML4, PDPT | 7, 8);
     poke(m, PDPT, PDIR | 7, 8);

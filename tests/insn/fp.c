@@ -219,13 +219,11 @@ static void run_native(const struct fpcase *k, struct outcome *o)
 // 64-bit code in ring 0, the native arena's addresses mapped to RAM from 2 MB on.
 static struct machine *whole_machine(const struct cpu_engine *engine)
 {
-    struct machine *m = machine_long("max");
+    struct machine *m = machine_long_engine("max", engine);
     struct cpu *c = m->c;
     poke(m, PDIR + 8 * (NATIVE_BASE >> 21), 0x200087, 8);
     RUNS(c, sys_write_cr(c, 4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT));
     c->cr0 |= CR0_MP;
-    c->engine = engine;
-    c->engine_data = engine->create(c);
     return m;
 }
 
@@ -493,11 +491,13 @@ int main(int argc, char **argv)
     struct machine *m = whole_machine(&interp_engine);
     replay(m, "interp", file, pattern);
     if (native) live(m, "interp", cases, pattern);
+    machine_free(m);
 #ifdef CONFIG_TCG
     translated_engine_set(!getenv("NO_OPT"));
     m = whole_machine(&translated_engine);
     replay(m, "tcg", file, pattern);
     if (native) live(m, "tcg", cases, pattern);
+    machine_free(m);
 #endif
     return check_ctx.failed != 0;
 }
