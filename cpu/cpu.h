@@ -390,8 +390,9 @@ struct cpu {
     struct bus *bus;
     const struct cpu_engine *engine;
     void *engine_data;
-    const struct cpu_hooks *hooks; // of a debugger (hook.h), NULL while there is none
-    struct cpu_trail *trail;       // last events (hook.h)
+    const struct cpu_hooks *hooks;   // of a debugger (hook.h), NULL while there is none
+    const struct cpu_hooks *autopsy; // who wants to know of a shutdown, and of nothing else: HOOK_TRIPLE
+    struct cpu_trail *trail;         // last events (hook.h)
     // Lockstep's ear (tcg/tb/check.c): told, before it happens, of each access that the first-level TLB does not know:
     // ACC_*, or WITNESS_WALK for the A and D bits of a paging entry. May longjmp to fault. NULL: nobody listens.
     void (*witness)(struct cpu *c, u64 pa, int acc);

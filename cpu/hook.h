@@ -16,7 +16,8 @@
 //     that was under way completed and counted. Faults stop before their delivery.
 //  5. hooks->each: the loop (cpu/loop.c) executes instruction by instruction with step(), as with EFLAGS.TF.
 //  6. `xchg bx,bx` is executed by interp's function when hook_wants(c, HOOK_MAGIC) as it is decoded.
-//  7. While cpu->trail->blocks_on an engine notes each block that it enters (trail_block()): where it lies is all that
+//  7. Who wants HOOK_TRIPLE alone hangs its hooks into cpu->autopsy, and slows nothing down.
+//  8. While cpu->trail->blocks_on an engine notes each block that it enters (trail_block()): where it lies is all that
 //     the record of last branches needs. It costs the interpreter 3 % and the translator its links, so it is on only
 //     where someone will look: -d cpu_reset, -no-reboot on the interpreter, the first `info branches`. Switching it
 //     flushes the engines.

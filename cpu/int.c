@@ -345,7 +345,8 @@ static void triple_fault(struct cpu *c)
     c->exc = c->exc_first = -1;
     c->exc_ext = false;
     c->attn |= ATTN_EXIT;
-    cpu_hook(c, HOOK_TRIPLE, 0, 0, 0);
+    const struct cpu_hooks *told = c->autopsy ? c->autopsy : c->hooks;
+    if (told && (told->wants >> HOOK_TRIPLE & 1)) told->event(c, HOOK_TRIPLE, 0, 0, 0);
     if (log_on(&c->bus->log, LOG_RESET)) log_item(&c->bus->log, LOG_RESET, "cpu%u: triple fault\n", c->index);
     if (c->pins.triple_fault) c->pins.triple_fault(c->pins.owner, c->index);
 }

@@ -398,8 +398,7 @@ static bool mark(struct cpu_hooks *h, const struct debug_point *p)
 static void apply(void)
 {
     struct cpu_hooks *h = &dbg.hooks;
-    bool any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.saw_data || dbg.finish.on || dbg.autopsy,
-         fault = false, dma = false;
+    bool any = dbg.trace || dbg.mem_trace || dbg.io_trace || dbg.saw_data || dbg.finish.on, fault = false, dma = false;
     h->wants = (dbg.autopsy ? 1u << HOOK_TRIPLE : 0) |
                (dbg.io_trace || dbg.saw_io ? 1u << HOOK_IN | 1u << HOOK_OUT : 0) | (dbg.finish.on ? 1u << HOOK_INT : 0);
     h->each = dbg.trace || dbg.finish.on;
@@ -424,6 +423,7 @@ static void apply(void)
     for (unsigned i = 0; i < vm.pc->m.ncpus; i++) {
         struct cpu *c = vm.pc->m.cpu[i];
         c->hooks = any ? h : NULL;
+        c->autopsy = dbg.autopsy ? h : NULL; // (-no-reboot: hooks for that would cost every fault its short ways)
         bool cheap = log_on(&vm.pc->m.bus.log, LOG_RESET) || !strcmp(c->engine->name, "interp");
         c->trail->blocks_on = dbg.branches || (dbg.autopsy && cheap);
         c->icount_stop = ~(u64)0;
