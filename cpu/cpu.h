@@ -186,6 +186,11 @@ struct tlb_entry {
 // Tag of an empty slot: no page, and neither the bits of a page of this slot nor of one of the next (translated code
 // compares them alone).
 INLINE u64 tlb_none(unsigned slot) { return ((u64)((slot ^ TLB_SIZE / 2) & (TLB_SIZE - 1)) << 12) | 0xfff; }
+// Tag of a write entry for a page of cpu.beside_host's block that has code: no access finds it, for the same reason,
+// and the difference from the page's address tells it from all others. The addend is the page's; whoever finds the
+// entry may store where cpu.beside_lines has no code. Translated code does (thunk.c).
+enum { TLB_BESIDE = TLB_SIZE / 4 /* pages */ };
+INLINE u64 tlb_beside(u64 page) { return page ^ (u64)TLB_BESIDE << PAGE_BITS; }
 // Which set of tables an access uses: by privilege, and whether a supervisor may touch user pages (SMAP, EFLAGS.AC).
 enum {
     TLBSET_USER,
@@ -425,6 +430,11 @@ struct cpu {
     u64 behind_stamp[2][2]; // [write][global page]
     u64 group_ptr[4];       // the translator's: host addresses of what one check has covered (tcg/host/x64/group.c)
     u64 refills;            // of the first level from `behind` by translated code
+    // Stores beside code: the block of memory (the system's) and its ram.code_lines. Of many of them one is told to C
+    // (mem/bus.c: data_beside_code()), when beside_left has got below 0.
+    const u8 *beside_host;
+    const u64 *beside_lines;
+    i32 beside_left;
     struct tlb_behind behind[BEHIND_SETS][BEHIND_WAYS] __attribute__((aligned(64)));
     struct jump_entry jump[JUMP_SIZE] __attribute__((aligned(64)));
     struct int_memo int_memo[64];

@@ -48,8 +48,10 @@ void tlb_reference_writes(struct cpu *c);
 // with *pa set; raises on fault.
 void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa);
 // For translated code: fills the first level for an ordinary access to the page of lin, key = TLBSET_* * 2 + write.
-// What raises, writes to memory, or is anybody's business but the processor's is not done: false.
-bool tlb_refill(struct cpu *c, u64 lin, u32 key);
+// What raises, writes to memory, or is anybody's business but the processor's is not done (REFILL_NOT). REFILL_BESIDE:
+// the entry's tag is tlb_beside().
+enum tlb_refill { REFILL_NOT, REFILL_DONE, REFILL_BESIDE };
+enum tlb_refill tlb_refill(struct cpu *c, u64 lin, u32 key);
 // Code fetch: physical address and host pointer of the byte at lin; raises #PF with PF_I. host NULL: not plain memory.
 u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host);
 // Makes whoever caches by linear address look again: for all pages, or those that are not global. The CPUs of a machine

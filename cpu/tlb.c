@@ -262,7 +262,7 @@ void tlb_flush_page(struct cpu *c, u64 lin)
         struct tlb_entry *e = tlb_slot(c->tlbs[s].rd, lin);
         if (e->tag == (lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
         e = tlb_slot(c->tlbs[s].wr, lin);
-        if (e->tag == (lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
+        if (e->tag == (lin & PAGE_MASK) || e->tag == tlb_beside(lin & PAGE_MASK)) e->tag = tlb_none((u32)(lin >> 12));
     }
     for (int u = 0; u < 2; u++) t->itlb[u][lin >> 12 & (ITLB - 1)].tag = TLB_NONE;
     // A process' code says nothing about the kernel's.
@@ -385,22 +385,52 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
 
 u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system) { return translate(c, lin, acc, system) & c->a20_mask; }
 
+// An entry of the first level of `set`, for the page of lin, which is memory at host (lin's byte).
+static struct tlb_entry *fill_first(struct cpu *c, u64 lin, u32 key, const void *host)
+{
+    struct tlb2 *t = c->tlb2;
+    u32 k = key * TLB_SIZE + (lin >> 12 & (TLB_SIZE - 1));
+    struct tlb_entry *e = tlb_slot(key & 1 ? c->tlbs[key >> 1].wr : c->tlbs[key >> 1].rd, lin);
+    if (e->tag == tlb_none(k) || c->slot_global[k] != t->global) list_slot(&c->filled[t->global], k);
+    c->slot_global[k] = t->global;
+    if (unlikely(c->witness != NULL)) list_slot(&t->reference[key & 1], k);
+    e->tag = lin & PAGE_MASK;
+    e->addend = (u64)(uintptr_t)host - lin;
+    if (t->large_page) set_add(&t->pieces, lin >> 21);
+    return e;
+}
+
 // The first level of `set`, and what is behind it, for the page of lin, which is plain memory at host (lin's byte).
 static void fill(struct cpu *c, u64 lin, int acc, u32 set, const void *host)
 {
     struct tlb2 *t = c->tlb2;
-    u32 key = set * 2 + (acc == ACC_WRITE), k = key * TLB_SIZE + (lin >> 12 & (TLB_SIZE - 1));
-    struct tlb_entry *e = tlb_slot(acc == ACC_WRITE ? c->tlbs[set].wr : c->tlbs[set].rd, lin);
-    if (e->tag == tlb_none(k) || c->slot_global[k] != t->global) list_slot(&c->filled[t->global], k);
-    c->slot_global[k] = t->global;
-    if (unlikely(c->witness != NULL)) list_slot(acc == ACC_WRITE ? &t->reference[1] : &t->reference[0], k);
-    e->tag = lin & PAGE_MASK;
-    e->addend = (u64)(uintptr_t)host - lin;
-    if (t->large_page) set_add(&t->pieces, lin >> 21);
+    u32 key = set * 2 + (acc == ACC_WRITE);
+    struct tlb_entry *e = fill_first(c, lin, key, host);
     if (set >= TLBSET_NONE) return;
     struct tlb_behind *b = c->behind[tlb_behind_set(lin, key)];
     if (b[0].tag != (e->tag | key)) b[1] = b[0];
     b[0] = (struct tlb_behind){e->tag | key, e->addend, c->behind_stamp[key & 1][t->global], 0};
+}
+
+// The page of lin is not plain memory for writes. Because of code alone: an entry tlb_beside(). The lines' marks are
+// looked at by each store, so whatever becomes of the page's code leaves the entry right; all else that concerns it
+// drops it as it would a plain one.
+static bool fill_beside(struct cpu *c, u64 lin, u32 set, const struct phys_page *g)
+{
+    enum { UNTOLD = 256 }; // stores: telling C costs ten times one
+    if (!g->host || g->ram->rom || g->ram->flags[g->ram_off >> PAGE_BITS] != RAM_CODE || set >= TLBSET_NONE)
+        return false;
+    if (unlikely(!c->beside_host)) { // the block that answers at address 0
+        const struct ram *ram = phys_page(c->bus, 0, false).ram;
+        if (!ram) return false;
+        c->beside_host = ram->host;
+        c->beside_lines = ram->code_lines;
+    }
+    if (g->ram->host != c->beside_host) return false;
+    c->beside_left = UNTOLD;
+    struct tlb_entry *e = fill_first(c, lin, set * 2 + 1, g->host + (lin & 0xfff));
+    e->tag = tlb_beside(lin & PAGE_MASK);
+    return true;
 }
 
 void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
@@ -409,23 +439,26 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa)
     struct phys_page g = phys_page(c->bus, *pa, acc == ACC_WRITE);
     bool plain = g.host && g.direct;
     if (unlikely(c->witness != NULL) && (acc == ACC_WRITE || !plain)) c->witness(c, *pa, acc);
-    if (!plain) return NULL;
-    void *host = g.host + (*pa & 0xfff);
     u32 set = system ? sys_tlb(c) : (u32)(c->tlb - c->tlbs);
+    void *host = plain ? g.host + (*pa & 0xfff) : NULL;
     if (set == TLBSET_NONE) return host;
     if (unlikely(c->hooks != NULL) && hook_watched_page(c->hooks, lin, *pa)) return host;
-    fill(c, lin, acc, set, host);
+    if (plain)
+        fill(c, lin, acc, set, host);
+    else if (acc == ACC_WRITE)
+        fill_beside(c, lin, set, &g);
     return host;
 }
 
-bool tlb_refill(struct cpu *c, u64 lin, u32 key)
+enum tlb_refill tlb_refill(struct cpu *c, u64 lin, u32 key)
 {
     struct tlb2 *t = c->tlb2;
     int acc = key & 1 ? ACC_WRITE : ACC_READ;
     bool large = false;
-    if (c->hooks || c->witness || !(c->cr0 & CR0_PG) || (cpu_code64(c) ? !lin_canonical(lin) : lin >> 32)) return false;
+    if (c->hooks || c->witness || !(c->cr0 & CR0_PG) || (cpu_code64(c) ? !lin_canonical(lin) : lin >> 32))
+        return REFILL_NOT;
     u64 pa, which = (lin & PAGE_MASK) | key;
-    if (t->refused == which) return false;
+    if (t->refused == which) return REFILL_NOT;
     struct entry *e = lookup(c, lin, &large);
     if (e && allows(c, e->flags, acc, c->cpl == 3, false)) {
         t->global = e->flags & T_GLOBAL;
@@ -433,7 +466,7 @@ bool tlb_refill(struct cpu *c, u64 lin, u32 key)
         pa = large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
     } else {
         struct mmu_result r = mmu_walk_kind(c, lin, acc, c->cpl == 3, false, MMU_CALM);
-        if (r.fault) return false; // what lookup() has found is dropped when the access is made
+        if (r.fault) return REFILL_NOT; // what lookup() has found is dropped when the access is made
         if (e) e->flags = 0;
         insert(c, lin, &r);
         t->global = r.global;
@@ -443,11 +476,12 @@ bool tlb_refill(struct cpu *c, u64 lin, u32 key)
     pa &= c->a20_mask;
     struct phys_page g = phys_page(c->bus, pa, acc == ACC_WRITE);
     if (!g.host || !g.direct) {
+        if (acc == ACC_WRITE && fill_beside(c, lin, key >> 1, &g)) return REFILL_BESIDE;
         t->refused = which;
-        return false;
+        return REFILL_NOT;
     }
     fill(c, lin, acc, key >> 1, g.host + (pa & 0xfff));
-    return true;
+    return REFILL_DONE;
 }
 
 u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host)

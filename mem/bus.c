@@ -255,8 +255,9 @@ static void ram_touched(struct bus *b, struct ram *ram, u64 off, u64 len, u64 pa
     }
 }
 
-// A page with code has no fast path for stores. One that takes many which hit no code holds a stack or data now, and
-// code that ran there once: the engine forgets that, and what still runs it finds again.
+// A page with code has no fast path for stores (and what the translator has for them is slower, and tells of one in
+// hundreds only). One that takes many which hit no code holds a stack or data now, and code that ran there once: the
+// engine forgets that, and what still runs it finds again.
 static void data_beside_code(struct bus *b, struct ram *ram, u64 off, u64 pa)
 {
     u16 *n = &b->data_stores[pa / PAGE_SIZE % ARRAY_LEN(b->data_stores)];

@@ -25,12 +25,14 @@
 //   when the link was made holds for as long as the link does.
 // - Memory: each access compares its page's tag in the first-level TLB (mem.c); accesses off one base share a check
 //   (group.c). A miss goes by a routine beside the exits (put_fill, thunk.c) that refills the slot from cpu.behind, a
-//   second level for host code, and only then leaves. A store to a page with code always leaves: it has no entry.
+//   second level for host code, and only then leaves. A store to a page with code has an entry that no check finds; the
+//   same routine looks whether its lines carry code, and only then leaves.
 // - More routines of that kind, called from blocks, save an exit: EFLAGS of a record that was made elsewhere
 // (eflags.c),
 //   a segment register loaded with what it was loaded with before (segload.c). They run on the host's stack, call
 //   nothing, and change scratch registers only.
 #pragma once
+#include "cpu/mmu.h"
 #include "interp/interp.h"
 #include "tcg/ir/ir.h"
 
@@ -116,9 +118,12 @@ struct tb_rec {
         u8 spill; // of edges the host's affair
         u8 wide;  // of a MEM's check: it is for more than this access (tb.narrow)
     };
-    u8 bare; // of edges the host's affair
-    u8 fill; // of a MEM's check: its stub leads to host_entry.fill[fill - 1], which comes back to `patch` if it has
-             // found the page behind the first level (HOST_FILL); 0: to C
+    union {
+        u8 bare; // of edges the host's affair
+        u8 span; // of a MEM's check: the access' last byte from its first
+    };
+    u8 fill; // of a MEM's check: its stub leads to host_entry.fill[fill - 1], which comes back to `patch`, behind the
+             // check, if the access may be made (HOST_FILL); 0: to C
     u32 tb;  // the block's tb_number()
     u32 to, next; // of edges: the block that it leads to, 0 none; next of the edges that lead there (tb.in)
 };
@@ -203,8 +208,8 @@ enum { HOST_FRAME = 24 };
 #define HOST_FILL(set, write, t0) ((set)*4u + (write)*2u + (t0))
 enum { HOST_FILLS = 4 * TLBSET_NONE };
 struct host_entry {
-    const struct tb_rec *rec;                         // in: where records are
-    bool (*refill)(struct cpu *c, u64 page, u32 key); // in: tlb_refill()
+    const struct tb_rec *rec;                                    // in: where records are
+    enum tlb_refill (*refill)(struct cpu *c, u64 page, u32 key); // in: tlb_refill()
     // Where host_enter() (enter.h) goes.
     const void *enter;
     const void *exit;                    // cpu.host_exit

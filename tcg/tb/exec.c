@@ -267,6 +267,7 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
     u64 context = c->jump_context, base = c->code_base, rip = base + (u64)(i64)r->target;
     u32 epoch = e->k->epoch;
     struct tcg_stats *s = &e->k->st;
+    bool wide = r->wide && c->beside_left >= 0; // else a store beside code leaves so that it is counted
     e->slot[0] = t->insn[r->insn];
     if (r->resume_flags & WHY_MEMORY)
         s->slow_memory++;
@@ -276,7 +277,7 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
         s->fallback[e->slot[0].op]++;
     in_c(c, e, rip);
     if (insn_rows[e->slot[0].op].attr & A_SYS) tcg_note_load(c, e->slot);
-    if (unlikely(r->wide) && e->k->epoch == epoch && !t->dead) {
+    if (unlikely(wide) && e->k->epoch == epoch && !t->dead) {
         struct tb *own = tb_at(e->k, r->tb);
         if (++own->wide == TB_WIDE) tb_narrow(e->k, own);
     }

@@ -792,6 +792,92 @@ static void shared_checks(void)
     }
 }
 
+// Stores of all kinds beside the code that makes them, through another mapping of the page: within a line, over lines,
+// up to the byte before code, and into code. Then lines of data become code, the mapping changes, the page is
+// write-protected, and the screen asks for its writes.
+static void beside(void)
+{
+    enum { ALIAS = 0x9000, STUB = 0x783c, LATER = 0x747c };
+    struct pair p;
+    EACH_VARIANT(&p)
+    {
+        struct cpu *c = p.tcg->c;
+        paging(&p, v_ & 1 ? 0x103 : 3);
+        map(&p, ALIAS, 0x7003);
+        for (u32 at = 0x20000; at < 0x21000; at += 4) CODE(&p, at, (u8)(at >> 2), (u8)(at >> 5), 7, 1);
+        CODE(&p, IDT + 14 * 8, 0, 0x60, K_CS, 0, 0, 0x8e); // #PF: hlt
+        CODE(&p, 0x6000, 0xf4);
+        CODE(&p, STUB, 0x05, 1, 2, 3, 4, 0xc3);         // add eax, imm; ret
+        CODE(&p, 0x7a00, 0x05, 9, 8, 7, 6, 0xc3);       // add eax, imm; ret: a line's first byte is written, too
+        CODE(&p, LATER, 0x2d, 5, 6, 7, 8, 0xc3);        // sub eax, imm; ret
+        CODE(&p, 0x7000, 0x45,                          // inc ebp
+             0x6b, 0xf5, 5,                             // imul esi, ebp, 5
+             0x81, 0xe6, 0xff, 0, 0, 0,                 // and esi, 255
+             0x81, 0xc6, 0, 0x97, 0, 0,                 // 700a: add esi, 9700
+             0x89, 0x06, 0x01, 0x4e, 3,                 // mov [esi], eax; add [esi + 3], ecx
+             0x88, 0x46, 0x3c,                          // mov [esi + 60], al
+             0x8b, 0x56, 8, 0xc1, 0xc2, 3,              // mov edx, [esi + 8]; rol edx, 3
+             0x66, 0x89, 0x56, 0x21,                    // mov [esi + 33], dx
+             0xff, 0x76, 4, 0x59,                       // push [esi + 4]; pop ecx
+             0x89, 0xf7, 0xab, 0xaa, 0x66, 0xa5,        // mov edi, esi; stosd; stosb; movsw
+             0xf0, 0x0f, 0xc1, 0x07,                    // lock xadd [edi], eax
+             0xd9, 0xe8, 0xdb, 0x7f, 1,                 // fld1; fstp tbyte [edi + 1]
+             0x11, 0xd0, 0xf7, 0xc5, 15, 0, 0, 0, 0x75, // adc eax, edx; test ebp, 15; jnz + 16
+             16, 0xfe, 0x05, 0x3d, 0x98, 0, 0,          // inc byte [STUB's alias + 1]
+             0x81, 0x35, 0xfd, 0x99, 0, 0, 1, 0, 0,     // xor dword [7a00's alias - 3], 30000001: add eax, xor eax
+             0x30, 0xe8, 0xe8, 7, 0, 0,                 // 704f: call STUB
+             0xe8, 0xa7, 9, 0, 0,                       // call 7a00
+             0x31, 0xc1, 0xeb, 0xa3);                   // xor ecx, eax; jmp 7000
+        CODE(&p, 0x6ff9, 0xdb, 0xe3, 0xe9, 0, 0, 0, 0); // fninit; jmp 7000
+        p.ref->c->gpr[R_RIP] = c->gpr[R_RIP] = 0x6ff9;
+        p.ref->c->gpr[R_RSP] = c->gpr[R_RSP] = ALIAS + 0xc40 + v_;
+        slices(&p, 6000, 60);
+#ifdef REAL_COMPILER
+        if (!v_) { // most of them in place
+            struct buf b = {0};
+            both_run(&p, 20000);
+            c->engine->info(c, &b);
+            const char *left = strstr(buf_text(&b), "instruction exits: ");
+            CHECK(left && atoi(left + 19) < 1500);
+            if (check_ctx.bad) printf("%s\n", buf_text(&b));
+            buf_free(&b);
+        }
+#endif
+        CODE(&p, 0x700c, 0x40, 0x93); // the stores go elsewhere, …
+        slices(&p, 2000, 60);
+        CODE(&p, 0x7050, 0x28, 4); // … and next to them is code now
+        slices(&p, 2000, 60);
+        for (unsigned i = 0; i < 2; i++) { // to the next page and back
+            map(&p, ALIAS, i ? 0x7003 : 0x20003);
+            code(&p, i ? 0x7c00 : 0x20c00, p.ref->ram->host + (i ? 0x20c00 : 0x7c00), 0x100); // the stack
+            if (v_ & 2) {
+                flush_page(&p, ALIAS);
+            } else {
+                TRY(p.ref->c, sys_write_cr(p.ref->c, 3, PD));
+                TRY(c, sys_write_cr(c, 3, PD));
+            }
+            both_run(&p, 300); // not at first by the interpreter, which would fill the TLB
+            slices(&p, 1000, 50);
+        }
+        CHECK(phys_take_dirty(&p.tcg->bus, p.tcg->ram, 0x7000, PAGE_SIZE));
+        CHECK(!phys_take_dirty(&p.tcg->bus, p.tcg->ram, 0x7000, PAGE_SIZE));
+        both_run(&p, 100);
+        CHECK_EQ(c->halt, CPU_RUNNING);
+        CHECK(phys_take_dirty(&p.tcg->bus, p.tcg->ram, 0x7000, PAGE_SIZE));
+        slices(&p, 500, 30);
+        map(&p, ALIAS, 0x7001);
+        for (int k = 0; k < 2; k++) {
+            struct cpu *o = k ? c : p.ref->c;
+            TRY(o, sys_write_cr(o, 0, CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP));
+            o->gpr[R_RSP] = 0x5800;
+        }
+        flush_page(&p, ALIAS);
+        both_run(&p, 100);
+        CHECK_EQ(c->halt, CPU_HALTED);
+        same_memory(&p);
+    }
+}
+
 // Calls that do not end by their own RET, by turns with such as do: a RET for a jump, three calls left at once, another
 // stack, another mode, and more of them than translated code's stack has room for.
 static void returns(void)
@@ -874,7 +960,8 @@ int main(int argc, char **argv)
                                               TEST(dead_flags),   TEST(written_by_dma), TEST(alias),
                                               TEST(remapped),     TEST(straddling),     TEST(full),
                                               TEST(segmented),    TEST(two_cpus),       TEST(conflicts),
-                                              TEST(carry_chains), TEST(shared_checks),  TEST(returns)};
+                                              TEST(carry_chains), TEST(shared_checks),  TEST(beside),
+                                              TEST(returns)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
 #endif

@@ -136,13 +136,14 @@ static void segment(struct em *m, const struct ir_op *o)
     put_rm(m, 0, 0x03, 8, H_PTR, &base);
 }
 
-// The first level has not got the page (the branch at `at`): the check, which begins at `start`, is done again if that
-// can be helped.
-static void exit_fill(struct em *m, u32 at, u32 start, unsigned set, bool write, bool wide)
+// The first level has not got the page (the branch at `at`), or has it as one with code: if that can be helped, the
+// stub comes back to here.
+static void exit_fill(struct em *m, u32 at, unsigned set, bool write, unsigned size, bool wide)
 {
     exit_at(m, at);
     struct tb_rec *r = &m->out->rec[m->out->nrec - 1];
-    r->patch = (u16)start;
+    r->patch = (u16)here(m);
+    r->span = (u8)(size - 1);
     r->wide = wide;
     if (set < TLBSET_NONE) r->fill = (u8)(1 + HOST_FILL(set, write, !!(m->op->acc & IR_T0LIVE)));
 }
@@ -162,9 +163,8 @@ void emit_mem(struct em *m)
     i32 table = (i32)(offsetof(struct cpu, tlbs) + set * sizeof(struct tlb_set) +
                       (write ? offsetof(struct tlb_set, wr) : offsetof(struct tlb_set, rd))) -
                 TCG_BIAS;
-    u32 start = here(m);
     unsigned va = emit_address(m, &o, H_PTR, H_TMP);
-    if (va != H_PTR && (t0 || o.seg != IR_NONE)) {
+    if (va != H_PTR && (write || t0 || o.seg != IR_NONE)) { // put_fill() wants a store's address there
         put_rr(m, 0x8b, 8, H_PTR, va);
         va = H_PTR;
     }
@@ -172,10 +172,10 @@ void emit_mem(struct em *m)
     if (t0) { // no second scratch: tag xor address is the offset in the page, or more
         m->p = put_entry(put_slot(m, m->p, va), 0x33, H_PTR, table);
         put_alu(m, ALU_CMP, 8, o_reg(H_PTR), o_imm((i64)PAGE_SIZE - o.size));
-        exit_fill(m, put_jcc(m, C_A), start, set, write, g);
+        exit_fill(m, put_jcc(m, C_A), set, write, o.size, g);
         m->p = put_entry(m->p, 0x33, H_PTR, table); // the address again
     } else {
-        exit_fill(m, put_check(m, va, o.size, table), start, set, write, g);
+        exit_fill(m, put_check(m, va, o.size, table), set, write, o.size, g);
     }
     if (o.acc & IR_ALIGN) {
         struct opnd off = o_reg(va);

@@ -11,7 +11,7 @@ static void push_pop(struct em *m, unsigned reg, u8 opc)
     put8(m, opc | (reg & 7));
 }
 
-// push index; jmp stub; or call fill; jmp back.
+// push index; jmp stub; or call fill; jmp behind the check.
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n, const u8 *code)
 {
     for (u32 i = first; i < first + n; i++) {
@@ -25,13 +25,14 @@ void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32
     }
 }
 
-// R11D = h->refill(cpu, R10, key), on C's stack, where registers of vectors are not in use. It raises nothing, looks
-// at no count of instructions and writes no guest memory, so translated code may stand below it.
+// EAX = h->refill(cpu, R10, key), on C's stack; REFILL_NOT where registers of vectors are in use. It raises nothing,
+// looks at no count of instructions and writes no guest memory, so translated code may stand below it. RCX, RDX and R10
+// are changed.
 static void put_walk(struct em *m, const struct host_entry *h, unsigned key)
 {
-    static const u8 kept[] = {H_RSI, H_RDI, H_R8, H_R9, H_RBX};
+    static const u8 kept[] = {H_RSI, H_RDI, H_R8, H_R9, H_TMP, H_RBX};
     struct opnd live = O_CPU(host_live), c_sp = O_CPU(host_c_sp), to = o_reg(H_RAX), sp = o_reg(H_RSP);
-    put_alu(m, ALU_XOR, 4, o_reg(H_TMP), o_reg(H_TMP));
+    put_alu(m, ALU_XOR, 4, to, to);
     put_rmi(m, 0, 0x80, 1, ALU_CMP, &live, 0, 1);
     u32 vectors = put_jcc(m, C_NE);
     for (unsigned k = 0; k < sizeof kept; k++) push_pop(m, kept[k], 0x50);
@@ -43,48 +44,135 @@ static void put_walk(struct em *m, const struct host_entry *h, unsigned key)
     put_imm(m, 4, H_RDX, key);
     put_imm(m, 8, H_RAX, (i64)(uintptr_t)h->refill);
     put_rm(m, 0, 0xff, 4, 2, &to);
-    put_load(m, 1, H_TMP, to);
     put_rr(m, 0x8b, 8, H_RSP, H_RBX);
     for (unsigned k = sizeof kept; k-- > 0;) push_pop(m, kept[k], 0x58);
     patch_here(m, vectors);
 }
 
-// One of host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
-// byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag. Takes the page's translation from
-// cpu.behind and returns to the stub, from where the check is done again; else, or if the access lies on two pages, on
-// to the exit. (It touches neither record nor block: they would have to be brought into the cache.)
-static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct host_entry *h, unsigned set,
-                     unsigned write, bool t0)
+// ---- host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
+// byte's address xor tag) >> 12, or with IR_T0 there R10 = address xor tag; of a store without that R10 = address. The
+// access may be made if
+// - cpu.behind has the page, or a walk finds it: the entry is filled;
+// - the entry is tlb_beside() the page, and the lines carry no code.
+// Then the routine returns to its stub and behind the check, which needs R11 and R10 as they would be there. Else, or
+// if the access lies on two pages, it goes on to the exit. (Filling touches neither record nor block: they would have
+// to be brought into the cache.)
+static const u8 fill_kept[] = {H_RAX, H_RCX, H_RDX, H_T0, H_PTR};
+enum { KEPT_PTR = 0, KEPT_RETURN = 8 * sizeof fill_kept }; // from RSP
+struct fill {
+    const u8 *stubs;
+    const struct host_entry *h;
+    unsigned key;
+    bool t0;
+    struct opnd tag; // of the entry
+    u32 fail[8];
+    u32 nfail;
+};
+
+static void fill_fails(struct em *m, struct fill *f, unsigned cc) { f->fail[f->nfail++] = put_jcc(m, cc); }
+
+static void put_filled(struct em *m, const struct fill *f)
 {
-    unsigned key = set * 2 + write;
-    i32 table = (i32)(offsetof(struct cpu, tlbs) + key * sizeof(struct tlb_entry) * TLB_SIZE) - TCG_BIAS;
-    struct opnd tag = o_mem(H_CPU, table), page = o_reg(H_PTR), t = o_reg(H_T0), acx = o_reg(H_RCX);
-    struct opnd slot = o_reg(H_RDX), kind = o_mem(H_CPU, CPU_DISP(slot_global));
-    u32 fail[3], nfail = 0;
-    tag.index = H_TMP;
-    kind.index = H_RDX;
-    // R10 = the page
-    if (t0) {
-        put_alu(m, ALU_CMP, 8, page, o_imm(PAGE_SIZE - 1));
-        fail[nfail++] = put_jcc(m, C_BE); // the tag is right
-        put_rm(m, 0, 0x33, 8, H_PTR, &tag);
-        put_alu(m, ALU_AND, 8, page, o_imm(-(i64)PAGE_SIZE));
-    } else {
-        put_load(m, 8, H_PTR, tag);
-        put_alu(m, ALU_AND, 8, page, o_imm(-(i64)PAGE_SIZE));
-        put_rmi(m, 0, 0xc1, 8, 4, &t, PAGE_BITS, 1);
-        put_rr(m, 0x33, 8, H_PTR, H_T0);
-        put_rr(m, 0x8b, 4, H_T0, H_PTR);
-        put_rmi(m, 0, 0xc1, 4, 5, &t, 8, 1);
-        put_alu(m, ALU_AND, 4, t, o_imm((TLB_SIZE - 1) << 4));
-        put_alu(m, ALU_CMP, 4, t, o_reg(H_TMP));
-        fail[nfail++] = put_jcc(m, C_NE); // it starts on the page before
+    if (f->t0) { // what the check has made of the address
+        put_load(m, 8, H_PTR, o_mem(H_RSP, KEPT_PTR));
+        put_rm(m, 0, 0x33, 8, H_PTR, &f->tag);
+        put_store(m, 8, o_mem(H_RSP, KEPT_PTR), H_PTR);
     }
-    push_pop(m, H_RAX, 0x50);
-    push_pop(m, H_RCX, 0x50);
-    push_pop(m, H_RDX, 0x50);
-    push_pop(m, H_T0, 0x50);
-    // RCX = the set of `behind`, then the way
+    for (unsigned k = sizeof fill_kept; k-- > 0;) push_pop(m, fill_kept[k], 0x58);
+    put8(m, 0xc3);
+}
+
+// ECX = span of the record whose stub has called: the stubs are an array, and so are the records.
+static void put_span(struct em *m, const struct fill *f)
+{
+    _Static_assert(sizeof(struct tb_rec) == 4 * HOST_STUB, "the scale below");
+    const u8 *returns = f->stubs + 5; // to stub 0
+    put_load(m, 8, H_RDX, o_mem(H_RSP, KEPT_RETURN));
+    put_imm(m, 8, H_RCX, (i64)((uintptr_t)&f->h->rec[0].span - 4 * (uintptr_t)returns));
+    put_lea(m, 8, H_RCX, H_RCX, H_RDX, 2, 0);
+    put_load(m, 1, H_RCX, o_mem(H_RCX, 0));
+}
+
+// The store at *RSP lies on a page with code. Returns where a branch goes that has none any more, R10 = the page.
+static u32 put_beside(struct em *m, struct fill *f)
+{
+    struct opnd first = o_reg(H_RAX), last = o_reg(H_RCX), lines = o_reg(H_RDX), at = o_reg(H_PTR), addend = f->tag;
+    struct opnd left = O_CPU(beside_left), word = o_mem(H_RDX, 0);
+    put_span(m, f);
+    addend.disp += (i32)offsetof(struct tlb_entry, addend);
+    put_load(m, 8, H_RAX, o_mem(H_RSP, KEPT_PTR));
+    put_rm(m, 0, 0x03, 8, H_RAX, &addend);
+    put_alu(m, ALU_SUB, 8, first, O_CPU(beside_host));
+    put_alu(m, ALU_ADD, 8, last, first);
+    put_rmi(m, 0, 0xc1, 8, 5, &first, 6, 1); // the lines' numbers
+    put_rmi(m, 0, 0xc1, 8, 5, &last, 6, 1);
+    put_rr(m, 0x8b, 8, H_PTR, H_RAX);
+    put_rmi(m, 0, 0xc1, 8, 5, &at, 6, 1);
+    put_load(m, 8, H_RDX, O_CPU(beside_lines));
+    put_lea(m, 8, H_RDX, H_RDX, H_PTR, 3, 0);
+    put_load(m, 8, H_RDX, word);
+    put_rr(m, 0x85, 8, H_RDX, H_RDX);
+    u32 code = put_jcc(m, C_NE);
+    put_load(m, 8, H_PTR, o_mem(H_RSP, KEPT_PTR));
+    put_alu(m, ALU_AND, 8, at, o_imm(-(i64)PAGE_SIZE));
+    u32 none = put_jmp(m);
+    patch_here(m, code);
+    put_rr(m, 0x8b, 4, H_PTR, H_RCX);
+    put_alu(m, ALU_SUB, 4, at, first);
+    put_rr(m, 0x8b, 4, H_RCX, H_RAX);
+    put_rm(m, 0, 0xd3, 8, 5, &lines); // its bit 0 is the first line's
+    put_rr(m, 0x85, 8, H_RDX, H_RDX);
+    u32 above = put_jcc(m, C_E);
+    put_rm(m, 0, 0x0fbc, 8, H_RCX, &lines); // bsf
+    put_alu(m, ALU_CMP, 4, last, at);
+    fill_fails(m, f, C_BE);
+    patch_here(m, above);
+    put_rmi(m, 0, 0x83, 4, ALU_SUB, &left, 1, 1);
+    fill_fails(m, f, C_S);
+    put_filled(m, f);
+    return none;
+}
+
+// R10 = the page of the access' last byte, which must be the slot's.
+static void put_page(struct em *m, struct fill *f)
+{
+    struct opnd page = o_reg(H_PTR), t = o_reg(H_T0);
+    put_load(m, 8, H_PTR, f->tag);
+    put_alu(m, ALU_AND, 8, page, o_imm(-(i64)PAGE_SIZE));
+    put_rmi(m, 0, 0xc1, 8, 4, &t, PAGE_BITS, 1);
+    put_rr(m, 0x33, 8, H_PTR, H_T0);
+    if (f->t0) return;
+    put_rr(m, 0x8b, 4, H_T0, H_PTR);
+    put_rmi(m, 0, 0xc1, 4, 5, &t, 8, 1);
+    put_alu(m, ALU_AND, 4, t, o_imm((TLB_SIZE - 1) << 4));
+    put_alu(m, ALU_CMP, 4, t, o_reg(H_TMP));
+    fill_fails(m, f, C_NE); // it starts on the page before
+}
+
+// With IR_T0 there the size says whether the access lies on one page; then all is as without it, but *RSP = address.
+static void put_t0(struct em *m, struct fill *f)
+{
+    struct opnd t = o_reg(H_T0), off = o_reg(H_RAX);
+    put_rr(m, 0x8b, 8, H_T0, H_PTR);
+    put_rm(m, 0, 0x33, 8, H_PTR, &f->tag);
+    put_store(m, 8, o_mem(H_RSP, KEPT_PTR), H_PTR);
+    put_rmi(m, 0, 0xc1, 8, 5, &t, PAGE_BITS, 1);
+    put_span(m, f);
+    put_rr(m, 0x8b, 4, H_RAX, H_PTR);
+    put_alu(m, ALU_AND, 4, off, o_imm(PAGE_SIZE - 1));
+    put_alu(m, ALU_ADD, 4, off, o_reg(H_RCX));
+    put_alu(m, ALU_CMP, 4, off, o_imm(PAGE_SIZE - 1));
+    fill_fails(m, f, C_A);
+}
+
+// From cpu.behind: R10 = the page. Returns where it branches to if that has nothing.
+static void put_behind(struct em *m, struct fill *f, u32 *none)
+{
+    unsigned key = f->key;
+    struct opnd acx = o_reg(H_RCX), slot = o_reg(H_RDX), kind = o_mem(H_CPU, CPU_DISP(slot_global)), t = o_reg(H_T0);
+    struct opnd tag = f->tag;
+    kind.index = H_RDX;
+    // RCX = the set, then the way
     put_rr(m, 0x8b, 8, H_RCX, H_PTR);
     put_rmi(m, 0, 0xc1, 8, 5, &acx, PAGE_BITS, 1);
     if (key) put_alu(m, ALU_XOR, 4, acx, o_imm((i64)key << 8));
@@ -103,15 +191,15 @@ static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct h
         put_load(m, 8, H_RCX, o_mem(H_RCX, at + (i32)offsetof(struct tlb_behind, addend)));
         for (unsigned global = 0; global < 2; global++) {
             struct opnd stamp =
-                o_mem(H_CPU, (i32)(offsetof(struct cpu, behind_stamp) + (write * 2 + global) * 8) - TCG_BIAS);
+                o_mem(H_CPU, (i32)(offsetof(struct cpu, behind_stamp) + ((key & 1) * 2 + global) * 8) - TCG_BIAS);
             put_imm(m, 4, H_RAX, global);
             put_rm(m, 0, 0x3b, 8, H_RDX, &stamp);
             found[way * 2 + global] = put_jcc(m, C_E);
         }
-        fail[1 + way] = put_jmp(m);
+        none[way] = put_jmp(m);
         patch_here(m, other[way]);
     }
-    u32 no = put_jmp(m);
+    none[2] = put_jmp(m);
     for (unsigned k = 0; k < 4; k++) patch_here(m, found[k]);
     // EAX = global, RCX = addend. The slot is listed unless it holds a page of the same kind.
     put_rr(m, 0x8b, 4, H_RDX, H_TMP);
@@ -142,37 +230,56 @@ static void put_fill(struct em *m, const u8 *rx, const u8 *stubs, const struct h
     put_store(m, 8, tag, H_RCX);
     struct opnd refills = O_CPU(refills);
     put_rmi(m, 0, 0x83, 8, ALU_ADD, &refills, 1, 1);
-    push_pop(m, H_T0, 0x58);
-    push_pop(m, H_RDX, 0x58);
-    push_pop(m, H_RCX, 0x58);
-    push_pop(m, H_RAX, 0x58);
-    put8(m, 0xc3);
-    patch_here(m, fail[1]);
-    patch_here(m, fail[2]);
-    patch_here(m, no);
-    put_walk(m, h, key);
-    push_pop(m, H_T0, 0x58);
-    push_pop(m, H_RDX, 0x58);
-    push_pop(m, H_RCX, 0x58);
-    push_pop(m, H_RAX, 0x58);
-    put_rr(m, 0x85, 4, H_TMP, H_TMP);
-    put8(m, 0x74); // je over ret
-    put8(m, 1);
-    put8(m, 0xc3);
-    patch_here(m, fail[0]);
-    // The record's index: the stub's distance from the first by its length. A RET that leads astray keeps the host's
-    // prediction of returns in step.
+}
+
+// The record's index in R11, for the exit: the stub's distance from the first by its length. A RET that leads astray
+// keeps the host's prediction of returns in step.
+static void put_gives_up(struct em *m, const struct fill *f)
+{
     struct opnd r = o_reg(H_TMP);
+    for (unsigned k = sizeof fill_kept; k-- > 0;) push_pop(m, fill_kept[k], 0x58);
     push_pop(m, H_TMP, 0x58);
-    put_imm(m, 8, H_PTR, (i64)(uintptr_t)(stubs + HOST_STUB / 2));
+    put_imm(m, 8, H_PTR, (i64)(uintptr_t)(f->stubs + HOST_STUB / 2));
     put_alu(m, ALU_SUB, 8, r, o_reg(H_PTR));
     _Static_assert(HOST_STUB == 10, "the reciprocal below: 2^35 / 10");
     put_imm(m, 4, H_PTR, (i64)0xcccccccd);
     put_rr(m, 0x0faf, 8, H_TMP, H_PTR);
     put_rmi(m, 0, 0xc1, 8, 5, &r, 35, 1);
-    put_imm(m, 8, H_PTR, (i64)(uintptr_t)h->exit);
+    put_imm(m, 8, H_PTR, (i64)(uintptr_t)f->h->exit);
     push_pop(m, H_PTR, 0x50);
     put8(m, 0xc3);
+}
+
+static void put_fill(struct em *m, const u8 *stubs, const struct host_entry *h, unsigned set, unsigned write, bool t0)
+{
+    struct fill f = {.stubs = stubs, .h = h, .key = set * 2 + write, .t0 = t0};
+    struct opnd t = o_reg(H_T0), answer = o_reg(H_RAX);
+    u32 beside = 0, none[4], nnone = 3;
+    f.tag = o_mem(H_CPU, (i32)(offsetof(struct cpu, tlbs) + f.key * sizeof(struct tlb_entry) * TLB_SIZE) - TCG_BIAS);
+    f.tag.index = H_TMP;
+    for (unsigned k = 0; k < sizeof fill_kept; k++) push_pop(m, fill_kept[k], 0x50);
+    if (t0) put_t0(m, &f);
+    if (write) {
+        put_alu(m, ALU_CMP, 8, t, o_imm(TLB_BESIDE));
+        u32 other = put_jcc(m, C_NE);
+        beside = here(m);
+        none[nnone++] = put_beside(m, &f);
+        patch_here(m, other);
+    }
+    put_page(m, &f);
+    put_behind(m, &f, none);
+    put_filled(m, &f);
+    for (unsigned k = 0; k < nnone; k++) patch_here(m, none[k]);
+    put_walk(m, h, f.key);
+    put_alu(m, ALU_CMP, 4, answer, o_imm(REFILL_DONE));
+    fill_fails(m, &f, C_B);
+    if (write) {
+        u32 again = put_jcc(m, C_NE);
+        st32(m->start + again, beside - (again + 4));
+    }
+    put_filled(m, &f);
+    for (unsigned k = 0; k < f.nfail; k++) patch_here(m, f.fail[k]);
+    put_gives_up(m, &f);
 }
 
 static void move_xmm(struct em *m, u32 opc)
@@ -276,7 +383,7 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
         for (unsigned k = 0; k < 4; k++) {
             while (here(&m) & 15) put8(&m, 0xcc);
             h->fill[HOST_FILL(set, k >> 1, k & 1)] = rx + here(&m);
-            put_fill(&m, rx, stubs, h, set, k >> 1, k & 1);
+            put_fill(&m, stubs, h, set, k >> 1, k & 1);
         }
     put_flags_thunks(&m, rx, h);
     put_segload_thunk(&m, rx, h);
