@@ -155,20 +155,22 @@ struct seg_load {
     u8 use; // 0: nothing here
 };
 
-// A delivery through a gate, and an IRET, in 64-bit code, as they went the last time (cpu/repeat.c): with the same
-// gate, descriptors (raw, in memory) and levels they go the same way again.
+// A delivery through a gate, and an IRET, between 64-bit code or between flat 32-bit code outside long mode, as they
+// went the last time (cpu/repeat.c; translated code reads them too): with the same gate, descriptors (raw, in memory)
+// and levels they go the same way again.
 struct int_memo {
-    u64 gate[2], raw /* of the code segment */, off;
-    struct seg cs; // as it is then
+    struct seg cs, ss;                // as they are then; SS if the level changes
+    u64 gate[2], cs_raw, ss_raw, off; // ss_raw: outside long mode, if the level changes
+    u32 keep;                         // flags that are not cleared
+    u16 stack;                        // offset of the stack pointer in the TSS; 0: the present stack
     u16 vector;
-    u8 from, cpl, ist;
-    bool used, soft, clears_if;
+    u8 kind /* MODE_64, MODE_32; 0: nothing here */, soft, from, cpl;
 };
 struct ret_memo {
-    u64 cs_raw, ss_raw;
     struct seg cs, ss;
-    bool used;
-    u8 from;
+    u64 cs_raw, ss_raw;
+    u32 sels;      // CS | SS << 16; outside long mode no SS if the level stays
+    u8 kind, from; // as above
 };
 
 // Lazy flags: cc_op says how the arithmetic flags follow from cc_dst (result) and cc_src; flags.h computes them, nobody

@@ -468,7 +468,7 @@ void far_iret(struct cpu *c, unsigned opsize)
     }
     unsigned from = c->cpl;
     u32 mask = iret_mask(c, opsize);
-    if (opsize == 8 && repeat_iret(c, mask)) return;
+    if (repeat_iret(c, opsize, mask)) return;
     t.ip = stack_peek(c, 0, opsize);
     t.cs = stack_peek(c, opsize, opsize);
     u32 fl = stack_peek(c, 2 * opsize, opsize);
@@ -490,7 +490,7 @@ void far_iret(struct cpu *c, unsigned opsize)
     ret_commit(c, &t, 0);
     if (!t.load_ss) stack_add(c, 3 * opsize); // by the size of the mode that it leads to, as RET does
     sys_set_eflags(c, fl, mask);
-    if (t.load_ss && opsize == 8) repeat_note_iret(c, from, &t.csd, &t.ssd);
+    if (opsize >= 4) repeat_note_iret(c, from, &t.csd, t.load_ss ? &t.ssd : NULL);
 }
 
 // ---- fast system calls

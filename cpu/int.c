@@ -98,6 +98,7 @@ static void read_gate(struct cpu *c, int vector, enum int_kind kind, struct gate
     g->clears_if = !(type & 1);
     g->ist = 0;
     g->raw[0] = raw;
+    g->raw[1] = 0;
     if (lma) {
         g->raw[1] = sys_load(c, c->idt_base + off + 8, 8);
         g->off |= g->raw[1] << 32;
@@ -156,11 +157,12 @@ static void enter(struct cpu *c, const struct gate *g, struct desc *cs, unsigned
     sys_set_eflags(c, 0, FL_TF | FL_NT | FL_VM | FL_RF | (g->clears_if ? FL_IF : 0));
 }
 
-static void through_gate_legacy(struct cpu *c, const struct gate *g, const struct event *e)
+static void through_gate_legacy(struct cpu *c, const struct gate *g, const struct event *e, int vector)
 {
     struct desc cs, ssd;
     struct frame f = {0};
     u16 ss = 0;
+    unsigned from = c->cpl;
     read_handler(c, g, &cs);
     bool inner = !(cs.attr & SEG_CONFORMING) && attr_dpl(cs.attr) < c->cpl, vm = c->mode & MODE_VM;
     unsigned cpl = inner ? attr_dpl(cs.attr) : c->cpl;
@@ -197,6 +199,7 @@ static void through_gate_legacy(struct cpu *c, const struct gate *g, const struc
     }
     set_sp(c, sp);
     enter(c, g, &cs, cpl);
+    if (g->size == 4) repeat_note_int(c, vector, is_soft(e->kind), from, g->raw, &cs, inner ? &ssd : NULL);
 }
 
 static void through_gate_long(struct cpu *c, const struct gate *g, const struct event *e, int vector)
@@ -235,7 +238,7 @@ static void through_gate_long(struct cpu *c, const struct gate *g, const struct 
     enter(c, g, &cs, cpl);
     if (inner) seg_install_null(c, S_SS, cpl);
     set_sp(c, sp);
-    repeat_note_int(c, vector, is_soft(e->kind), from, g->raw, &cs);
+    repeat_note_int(c, vector, is_soft(e->kind), from, g->raw, &cs, NULL);
 }
 
 static void log_event(struct cpu *c, int vector, enum int_kind kind, bool has_err, u32 err)
@@ -271,7 +274,7 @@ void int_deliver(struct cpu *c, int vector, enum int_kind kind, bool has_err, u3
             else if (cpu_lma(c))
                 through_gate_long(c, &g, &e, vector);
             else
-                through_gate_legacy(c, &g, &e);
+                through_gate_legacy(c, &g, &e, vector);
         }
     }
     c->exc_ext = false;

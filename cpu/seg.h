@@ -76,9 +76,10 @@ void far_sysexit(struct cpu *c, unsigned opsize);
 // ---- cpu/repeat.c
 // Delivers as the last time, or returns false with nothing changed; flags: the image.
 bool repeat_int(struct cpu *c, int vector, bool soft, u32 flags, bool has_err, u32 err);
-bool repeat_iret(struct cpu *c, u32 mask); // 64-bit IRET; mask: the flags that it may write
-// What has just been done, from level `from`.
-void repeat_note_int(struct cpu *c, int vector, bool soft, unsigned from, const u64 gate[2], const struct desc *cs);
+bool repeat_iret(struct cpu *c, unsigned opsize, u32 mask); // mask: the flags that it may write
+// What has just been done, from level `from`. ss: NULL if SS has not been loaded.
+void repeat_note_int(struct cpu *c, int vector, bool soft, unsigned from, const u64 gate[2], const struct desc *cs,
+                     const struct desc *ss);
 void repeat_note_iret(struct cpu *c, unsigned from, const struct desc *cs, const struct desc *ss);
 // ---- cpu/int.c
 enum int_kind { INT_HW, INT_SOFT /* INT n */, INT_INT3 /* INT3, INTO */, INT_ICEBP, INT_FAULT, INT_NMI };

@@ -400,7 +400,7 @@ static void repeated(void)
             c->attn = 0;
             cpu_update_mode(c);
             if (k) memset(c->int_memo, 0, sizeof c->int_memo), memset(c->ret_memo, 0, sizeof c->ret_memo);
-            if (!k && op) hits += c->int_memo[(v * 2 + user) % ARRAY_LEN(c->int_memo)].used;
+            if (!k && op) hits += c->int_memo[(v * 2 + user) % ARRAY_LEN(c->int_memo)].kind;
             if (op == 0 && sp < 0x10000) memcpy(p.m[k]->ram->host + sp, image, sizeof image);
             exc[k] = op == 0   ? TRY(c, far_iret(c, 8))
                      : op == 1 ? TRY(c, int_soft(c, (int)v, INT_SOFT))
@@ -410,6 +410,123 @@ static void repeated(void)
         same_state(&p, exc[0], exc[1]);
     }
     CHECK(hits > 1000);
+    machine_free(p.m[0]);
+    machine_free(p.m[1]);
+}
+
+// The same in flat 32-bit code, whose inner stacks have a selector, whose IRETs may keep the stack, and where what is
+// left of the data segments decides about MODE_FLAT.
+static void disturb32(struct pair *p)
+{
+    u32 v = 0x80 + draw(p, 4), sel = (u32)DRAW(p, K_CS, U_CS, U_DS, K_DS), n;
+    u64 d = descriptor(0, 0xfffff, sel == K_CS ? A_CODE0 : sel == U_CS ? A_CODE3 : sel == U_DS ? A_DATA3 : A_DATA0);
+    switch (draw(p, 24)) {
+    case 0:
+        poke_both(p, IDT + 8 * v,
+                  gate((u16)DRAW(p, K_CS, K_CS, K_CS, U_CS, 0), (u32)DRAW(p, 0x7100, 0x7200, 0x20007100),
+                       (u32)DRAW(p, 0xee, 0xee, 0xef, 0x8e, 0x6e, 0xe6, 0xe7, 0xe5), 0));
+        break;
+    case 1:
+        poke_both(p, GDT + (sel & 0xf8),
+                  d ^ DRAW(p, 0, 0, 0, 0, 1 << 16, 1ull << 40, 1ull << 41, 1ull << 42, 1ull << 45, 1ull << 47,
+                           1ull << 48, 1ull << 54, 1ull << 55));
+        break;
+    case 2: poke_both(p, GDT + (sel & 0xf8), d); break;
+    case 3:
+        poke_both(p, TSS + 4,
+                  DRAW(p, STACK0, STACK0, STACK0 + 5, 0xc010, 0x10, 0x500000) |
+                      DRAW(p, K_DS, K_DS, K_DS, K_DS, U_DS, 0, SPARE) << 32);
+        break;
+    case 4:
+        n = draw(p, 3);
+        poke_both(p, GDT + SPARE, n ? descriptor(0, 0xfffff, n == 1 ? A_DATA0 : A_DATA0 & ~1) : 0);
+        break;
+    case 5:
+        n = (u32)DRAW(p, 0x7ff, 0x7ff, 0x40e, 0x417);
+        for (int k = 0; k < 2; k++) p->m[k]->c->idt_limit = (u16)n;
+        break;
+    case 6:
+        n = (u32)DRAW(p, 0xff, 0xff, 0x1f, 0x26);
+        for (int k = 0; k < 2; k++) p->m[k]->c->gdt_limit = (u16)n;
+        break;
+    case 7:
+        n = (u32)DRAW(p, 0x87, 0x87, 8, 6);
+        for (int k = 0; k < 2; k++) p->m[k]->c->seg[S_TR].limit = n;
+        break;
+    case 8:
+        n = (u32)DRAW(p, 0x8b, 0x8b, 0x8b, 0x83);
+        for (int k = 0; k < 2; k++) p->m[k]->c->seg[S_TR].attr = (u16)n;
+        break;
+    case 9:
+        n = draw(p, 8) ? 0 : CR4_SMAP;
+        for (int k = 0; k < 2; k++) {
+            p->m[k]->c->cpl = 0;
+            RUNS(p->m[k]->c, sys_write_cr(p->m[k]->c, 4, n));
+        }
+        break;
+    default: break;
+    }
+}
+static void flat_segment(struct seg *s, struct cpu *c, unsigned seg, u16 sel, u32 attr)
+{
+    struct desc d;
+    u64 raw = descriptor(0, 0xfffff, attr);
+    seg_decode(&d, (u32)raw, raw >> 32);
+    seg_install(c, seg, sel, &d);
+    *s = c->seg[seg];
+}
+static void repeated32(void)
+{
+    struct pair p = {.seed = 815};
+    struct seg ds[2];
+    u32 hits = 0, back = 0;
+    for (int k = 0; k < 2; k++) {
+        p.m[k] = machine_protected("max");
+        for (unsigned v = 0x80; v < 0x84; v++) set_gate(p.m[k], v, gate(K_CS, 0x7100, 0xee, 0));
+    }
+    flat_segment(&p.cs[1], p.m[0]->c, S_CS, U_CS, A_CODE3);
+    flat_segment(&p.ss[1], p.m[0]->c, S_SS, U_DS, A_DATA3);
+    flat_segment(&ds[1], p.m[0]->c, S_DS, U_DS, A_DATA3);
+    flat_segment(&p.cs[0], p.m[0]->c, S_CS, K_CS, A_CODE0);
+    flat_segment(&p.ss[0], p.m[0]->c, S_SS, K_DS, A_DATA0);
+    flat_segment(&ds[0], p.m[0]->c, S_DS, K_DS, A_DATA0);
+    for (u32 step = 0; step < 30000; step++) {
+        disturb32(&p);
+        u32 user = draw(&p, 2), op = draw(&p, 4), v = 0x80 + draw(&p, 4), err = draw(&p, 99), at = draw(&p, 3);
+        u32 fl = FL_R1 | (u32)DRAW(&p, 0, 0, FL_IF, FL_RF, FL_TF, FL_AC, FL_NT, FL_IF | FL_ZF), data = draw(&p, 5);
+        u64 sp = DRAW(&p, 0x9000, 0x9000, 0x9007, 0x9ff0, 0x9ff4, 0x600000, 0xfffffff8, 8, 0x900009000);
+        u32 image[5] = {(u32)DRAW(&p, 0x7000, 0x7000, 0x7800, 0x80000000),
+                        (u32)(user ? U_CS : DRAW(&p, K_CS, K_CS, U_CS, U_CS, U_CS64)),
+                        (u32)(FL_R1 | DRAW(&p, 0, 0, FL_IF, FL_RF, FL_TF, FL_AC, FL_VM, FL_IOPL, FL_CF | FL_DF)),
+                        (u32)sp, (u32)DRAW(&p, U_DS, U_DS, U_DS, K_DS, 0)};
+        volatile int exc[2];
+        for (volatile int k = 0; k < 2; k++) {
+            struct cpu *c = p.m[k]->c;
+            c->cpl = user ? 3 : 0;
+            c->eflags = fl;
+            c->cc_op = CC_EFLAGS;
+            c->seg[S_CS] = p.cs[user], c->seg[S_SS] = p.ss[user];
+            for (unsigned s = S_ES; s <= S_GS; s++)
+                if (s != S_CS && s != S_SS) c->seg[s] = ds[user || s == data];
+            if (data == 4) c->seg[S_ES].base = 0x10; // not flat
+            c->gpr[R_RIP] = 0x7000 + step % 64;
+            c->gpr[R_RSP] = sp;
+            c->attn = 0;
+            cpu_update_mode(c);
+            if (k) memset(c->int_memo, 0, sizeof c->int_memo), memset(c->ret_memo, 0, sizeof c->ret_memo);
+            if (!k && op) hits += c->int_memo[(v * 2 + user) % ARRAY_LEN(c->int_memo)].kind;
+            if (!k && !op) back += c->ret_memo[((image[1] >> 3) + (user ? 0 : image[4] >> 3)) % 8].kind;
+            if (op == 0 && (u32)sp >= 0x9000 && (u32)sp < 0x10000)
+                memcpy(p.m[k]->ram->host + (u32)sp, image, sizeof image);
+            exc[k] = op == 0   ? TRY(c, far_iret(c, 4))
+                     : op == 1 ? TRY(c, int_soft(c, (int)v, INT_SOFT))
+                               : TRY(c, int_deliver(c, (int)v, op == 2 ? INT_HW : INT_FAULT, at == 0, err));
+            c->exc = -1, c->exc_ext = false;
+        }
+        same_state(&p, exc[0], exc[1]);
+    }
+    CHECK(hits > 1000);
+    CHECK(back > 300);
     machine_free(p.m[0]);
     machine_free(p.m[1]);
 }
@@ -615,8 +732,8 @@ static void rep_turn(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks),  TEST(v86),
-        TEST(vme),       TEST(long_mode),  TEST(repeated),    TEST(double_fault), TEST(debug),
-        TEST(stepping),  TEST(init_sipi),  TEST(pause_turn),  TEST(rep_turn)};
+        TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks), TEST(v86),
+        TEST(vme),       TEST(long_mode),  TEST(repeated),    TEST(repeated32),  TEST(double_fault),
+        TEST(debug),     TEST(stepping),   TEST(init_sipi),   TEST(pause_turn),  TEST(rep_turn)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
