@@ -418,11 +418,14 @@ struct cpu {
     u32 slack, slack_now;
     // The translator's: its code's stack while it does not run, that stack's empty state, C's stack while it does.
     u64 host_sp, host_top, host_c_sp;
-    u64 host_ret;              // address of code: RET's address is not the newest on that stack
-    u64 host_segload;          // address of code: loads a segment register that seg_loads knows
-    u64 host_load, host_getfl; // addresses of code: loads the vector registers; gets EFLAGS
-    u32 mxcsr, host_mxcsr;     // host_mxcsr: what C runs with, set by the translator
-    u64 k[8];                  // opmask registers, for later
+    u64 host_ret;                  // address of code: RET's address is not the newest on that stack
+    u64 host_segload;              // address of code: loads a segment register that seg_loads knows
+    u64 host_iret[2], host_int[2]; // addresses of code: IRET and INT n in 32-bit and in 64-bit code …
+    u64 host_end;                  // … icount when `left` is 0
+    u8 host_vector;                // … INT's
+    u64 host_load, host_getfl;     // addresses of code: loads the vector registers; gets EFLAGS
+    u32 mxcsr, host_mxcsr;         // host_mxcsr: what C runs with, set by the translator
+    u64 k[8];                      // opmask registers, for later
     union vec vec[32] __attribute__((aligned(64)));
 
     struct tlb_set tlbs[TLBSET_COUNT] __attribute__((aligned(64)));

@@ -17,6 +17,7 @@ static unsigned kind_of(const struct cpu *c)
     if (cpu_code64(c)) return MODE_64;
     return (c->mode & (MODE_CODE | MODE_SS32 | MODE_PE | MODE_VM | MODE_LMA | MODE_FLAT)) == FLAT32 ? MODE_32 : 0;
 }
+_Static_assert(INT_SOFT == 1, "int_memo.soft is what translated code writes into the trail");
 static bool possible(const struct cpu *c) { return !c->hooks && !c->witness && !(c->dr[7] & 0xff); }
 
 // n bytes at lin for an implicit supervisor access.

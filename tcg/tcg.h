@@ -33,6 +33,7 @@
 //   nothing, and change scratch registers only.
 #pragma once
 #include "cpu/mmu.h"
+#include "cpu/hook.h"
 #include "interp/interp.h"
 #include "tcg/ir/ir.h"
 
@@ -210,6 +211,7 @@ enum { HOST_FILLS = 4 * TLBSET_NONE };
 struct host_entry {
     const struct tb_rec *rec;                                    // in: where records are
     enum tlb_refill (*refill)(struct cpu *c, u64 page, u32 key); // in: tlb_refill()
+    const u32 *log;                                              // in: log.cats
     // Where host_enter() (enter.h) goes.
     const void *enter;
     const void *exit;                    // cpu.host_exit
@@ -217,6 +219,7 @@ struct host_entry {
     const u8 *fill[HOST_FILLS];          // … or first, see tb_rec.fill
     const void *load;                    // cpu.host_load
     const void *flags, *getfl, *segload; // cpu.host_flags, host_getfl, host_segload
+    const void *iret[2], *intr[2];       // cpu.host_iret, host_int: of 32-bit and of 64-bit code
     const void *ret, *stray;             // cpu.host_ret; where RET comes to by the frame that stands for none
 };
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h); // stubs: where stub 0 will run

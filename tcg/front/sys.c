@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Emitters of what kernels do often: PUSHF, POPF, CLI, STI, STAC, CLAC, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT,
-// reads of CR0, CR2, CR3, CR4 (SDM vol. 2).
+// reads of CR0, CR2, CR3, CR4, IRET, INT n (SDM vol. 2).
 // What could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the
 // checks.
 #include "cpu/cpuid.h"
@@ -259,6 +259,29 @@ bool front_sysexit(struct front *f)
     set_segment(f, S_CS, (sel + 16) | 3, FLAT64 | SEG_DPL | SEG_CODE | SEG_DB);
     set_segment(f, S_SS, (sel + 24) | 3, FLAT64 | SEG_DPL | SEG_DB);
     cross_to(f, mode, TLBSET_USER, gen);
+    return true;
+}
+
+// ---- IRET and INT n that repeat one: cpu/repeat.c
+static bool may_repeat(const struct front *f)
+{
+    const u32 flat32 = MODE_32 | MODE_SS32 | MODE_PE | MODE_FLAT;
+    if (!f->c || tlb_set(f) >= TLBSET_NONE) return false; // tests of the front end have no processor
+    return f->code64 || (f->key & (MODE_CODE | MODE_SS32 | MODE_PE | MODE_FLAT | MODE_VM | MODE_LMA)) == flat32;
+}
+bool front_iret(struct front *f)
+{
+    if (!may_repeat(f) || !may_be_kernel(f) || f->n != (f->code64 ? 8 : 4)) return false;
+    add(f, IR_IRET, f->n, IR_NONE, IR_NONE);
+    return true;
+}
+bool front_int(struct front *f)
+{
+    if (!may_repeat(f)) return false;
+    add(f, IR_GETFL, 4, IR_T0, IR_NONE);
+    struct ir_op *o = add(f, IR_INT, f->code64 ? 8 : 4, IR_NONE, IR_T0);
+    o->imm = (u8)f->i->imm;
+    o->disp = f->off;
     return true;
 }
 

@@ -42,6 +42,8 @@ static unsigned sizes(unsigned op)
     case IR_KEEP:
     case IR_KEPT:
     case IR_STADDR: return S8;
+    case IR_IRET:
+    case IR_INT: return S4 | S8;
     case IR_SWCPU: return S8;
     case IR_SHLV:
     case IR_SHRV:
@@ -159,6 +161,7 @@ static bool a_may_be_m(unsigned op)
     case IR_CALLTO:
     case IR_CALLGO:
     case IR_RET:
+    case IR_INT:
     case IR_STCPU: return false;
     default: return true;
     }
@@ -215,7 +218,8 @@ static bool only_t0(unsigned op)
 {
     return op == IR_GETFL || op == IR_PUTFL || op == IR_LDCPU || op == IR_STCPU || op == IR_SWCPU || op == IR_MASK ||
            op == IR_KEEP || op == IR_KEPT || op == IR_BITS_AT || op == IR_SEGLOAD || op == IR_CALLTO ||
-           op == IR_CALLGO || op == IR_RET || op == IR_BZHI || op == IR_BEXTR || op == IR_PEXT || op == IR_PDEP;
+           op == IR_CALLGO || op == IR_RET || op == IR_INT || op == IR_BZHI || op == IR_BEXTR || op == IR_PEXT ||
+           op == IR_PDEP;
 }
 
 static const char *use_m(const struct state *s, unsigned size, bool write)

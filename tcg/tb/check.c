@@ -48,7 +48,6 @@ static bool outside(struct cpu *c, const struct insn *i)
     switch (i->op) {
     case OP_NONE:
     case OP_INT3:
-    case OP_INT_Ib:
     case OP_INTO:
     case OP_INT1:
     case OP_UD0_GvEv:
@@ -67,6 +66,7 @@ static bool outside(struct cpu *c, const struct insn *i)
     case OP_LFS_GvMp:
     case OP_LGS_GvMp:
     case OP_POPF:
+    case OP_INT_Ib:
     case OP_IRET:
     case OP_CLI:
     case OP_STI:

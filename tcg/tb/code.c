@@ -109,6 +109,7 @@ void code_open(struct tcg *k, u64 bytes)
     k->stubs = 16384;
     k->host.rec = k->rec;
     k->host.refill = tlb_refill;
+    k->host.log = &k->bus->log.cats;
     if (host_thunks(k->rw, k->rx, k->rx + k->stubs, &k->host) > k->stubs) panic("the thunks do not fit");
     k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
     k->nstub = 0;

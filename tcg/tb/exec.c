@@ -397,6 +397,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
     u32 flags = ~0u;
     i64 given = turn(c);
     c->left = given;
+    c->host_end = c->icount + (u64)given;
     c->host_want = 0;
     for (;;) {
         k->st.enters++;
@@ -443,6 +444,7 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
         if (unlikely(e->check != NULL) && !resume_check(c, e, t, r->insn + 1u)) return;
         given = turn(c);
         c->left = given - (t->n - r->insn - 1);
+        c->host_end = c->icount + (u64)given;
         if (unlikely(c->left < 0)) return;
         flags = flags_to_resume(c, r->resume_flags, &raw);
         c->host_want = live & t->live;
@@ -507,6 +509,10 @@ static void tcg_run(struct cpu *c)
     c->host_ret = (u64)(uintptr_t)k->host.ret;
     c->host_segload = (u64)(uintptr_t)k->host.segload;
     c->host_getfl = (u64)(uintptr_t)k->host.getfl;
+    for (unsigned code64 = 0; code64 < 2; code64++) {
+        c->host_iret[code64] = (u64)(uintptr_t)k->host.iret[code64];
+        c->host_int[code64] = (u64)(uintptr_t)k->host.intr[code64];
+    }
     c->host_mxcsr = 0x1f80;
     e->link = NULL;
     e->refused &= !e->late;

@@ -906,6 +906,8 @@ static void emit_op(struct em *m)
     case IR_CALLGO: emit_callgo(m); break;
     case IR_CALLTO: emit_callto(m); break;
     case IR_RET: emit_ret(m); break;
+    case IR_IRET: emit_iret(m); break;
+    case IR_INT: emit_int(m); break;
     case IR_JCC: emit_jcc(m); break;
     case IR_JRCXZ: emit_jrcxz(m); break;
     case IR_JMP: emit_jump(m); break;

@@ -186,6 +186,11 @@ void emit_ret(struct em *m);
 void call_cold(struct em *m);
 void put_ret_thunk(struct em *m, const u8 *rx, struct host_entry *h);
 
+// ---- IRET and INT n (event.c)
+void emit_iret(struct em *m);
+void emit_int(struct em *m);
+void put_event_thunks(struct em *m, const u8 *rx, struct host_entry *h);
+
 // ---- memory (mem.c)
 void emit_mem(struct em *m);
 void emit_lea(struct em *m);
