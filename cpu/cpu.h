@@ -305,6 +305,24 @@ struct cpu_pins {
     u64 (*random)(void *owner, unsigned cpu); // RDRAND, RDSEED: the machine's seeded generator
 };
 
+// How translated code computes pins.tsc by itself during a turn of the CPU (hw/machine.c has the reasons):
+// HOST    base + (host's TSC - from) * scale / 2^32; base before `from`, and no more from CPU_TSC_FAR on: who has been
+//         away for so long, within a turn, slept
+// ICOUNT  base + retired instructions * scale nanoseconds, hz ticks a second
+// ASK     not at all.
+enum { CPU_TSC_FAR = 1 << 28 };
+enum cpu_tsc_kind { CPU_TSC_ASK, CPU_TSC_HOST, CPU_TSC_ICOUNT };
+struct cpu_tsc {
+    u64 base, from, scale, hz;
+    enum cpu_tsc_kind kind;
+};
+INLINE u64 cpu_tsc_host(const struct cpu_tsc *t, u64 ticks)
+{
+    u64 d = ticks > t->from ? ticks - t->from : 0;
+    if (unlikely(d > CPU_TSC_FAR)) d = CPU_TSC_FAR;
+    return t->base + (u64)((u128)d * t->scale >> 32);
+}
+
 // Who runs instructions.
 struct cpu_engine {
     const char *name;
@@ -423,6 +441,8 @@ struct cpu {
     u64 host_iret[2], host_int[2]; // addresses of code: IRET and INT n in 32-bit and in 64-bit code …
     u64 host_end;                  // … icount when `left` is 0
     u8 host_vector;                // … INT's
+    u64 host_tsc;                  // address of code: reads the TSC, as …
+    struct cpu_tsc tsc;            // … whoever runs the CPU has said for the turn (else kind ASK)
     u64 host_load, host_getfl;     // addresses of code: loads the vector registers; gets EFLAGS
     u32 mxcsr, host_mxcsr;         // host_mxcsr: what C runs with, set by the translator
     u64 k[8];                      // opmask registers, for later

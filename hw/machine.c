@@ -10,14 +10,18 @@
 #include "mem/base/err.h"
 #include "mem/state.h"
 
-#define SLICE_ONE  40000u   // instructions a turn, one CPU, with -icount
-#define SLICE_HOST 250000u  // … in host mode, where SLICE_NS bounds it
-#define SLACK      64u      // by so many turns may be shorter there: no block is longer
-#define STEP_NS    10       // what a debugger's single step takes, in host mode
-#define SLICE_MANY 8000u    // … several: spinlocks wait for the other CPU's turn
-#define SLICE_NS   200000   // … and, in host mode, about as long at the most
-#define SLICE_MIN  64u      // … but never fewer instructions
-#define LATE_NS    10000000 // a batch of events that takes the host longer is not caught up
+#define SLICE_ONE  40000u     // instructions a turn, one CPU, with -icount
+#define SLICE_HOST 250000u    // … in host mode, where SLICE_NS bounds it
+#define SLACK      64u        // by so many turns may be shorter there: no block is longer
+#define STEP_NS    10         // what a debugger's single step takes, in host mode
+#define SLICE_MANY 8000u      // … several: spinlocks wait for the other CPU's turn
+#define SLICE_NS   200000     // … and, in host mode, about as long at the most
+#define SLICE_MIN  64u        // … but never fewer instructions
+#define ANCHOR_NS  100000     // turns that begin within so long of each other share what the TSC is computed from
+#define PAIR_TICKS 20000      // host ticks that reading both clocks may take, to be one time
+#define RATE_FIRST 10000000   // ns after which the rate of the host's TSC is known, …
+#define RATE_LATER 1000000000 // … and is measured again
+#define LATE_NS    10000000   // a batch of events that takes the host longer is not caught up
 
 static u64 host_now(struct machine *m) { return m->time.host_ns ? m->time.host_ns(m->time.owner) : 0; }
 
@@ -191,6 +195,7 @@ void machine_start(struct machine *m)
 {
     if (m->running) return;
     m->host_base = host_now(m) - m->stopped_at;
+    m->tsc.scale = 0;
     m->running = true;
 }
 
@@ -266,6 +271,83 @@ u64 machine_idle_ns(struct machine *m)
     return left > waited ? left - waited : 0;
 }
 
+// ---- the TSC: virtual time at the model's rate. In host mode reading the host's clock for each RDTSC would cost more
+// than anything else that a guest does so often, so while a CPU has its turn the TSC is a function of the host's TSC
+// (struct cpu_tsc), which translated code computes in place, and C by the same formula and the same counter
+// (machine_tsc()), so neither can be before the other. A turn's function begins where virtual time is, or, if the one
+// before was faster than virtual time and has passed that, where that one has ended: the TSC never runs back. It is
+// then slower by a thousandth until virtual time has caught up. Between turns, where events are, time is virtual time,
+// but never before `floor`, which the last function has reached. An event by virtual time, a TSC deadline above all, is
+// not early by the TSC, since the function of the turn behind it begins at or above that time.
+
+static u64 by_time(const struct machine *m, u64 ns) { return muldiv64(ns, m->tsc_hz, NS_PER_SEC); }
+
+// Where virtual time must be not to be before the TSC.
+static u64 tsc_ns(const struct machine *m)
+{
+    return m->tsc.floor ? muldiv64(m->tsc.floor, NS_PER_SEC, m->tsc_hz) + 1 : 0;
+}
+
+static u64 host_ticks(struct machine *m) { return m->time.host_ticks(m->time.owner); }
+
+// The host's clocks show ns and ticks at the same time.
+static void measure_rate(struct machine *m, u64 ns, u64 ticks)
+{
+    u64 dns = ns - m->tsc.ns, dt = ticks - m->tsc.ticks, was = m->tsc.rate;
+    if (m->tsc.ticks && (i64)dt > 0 && dns < (was ? RATE_LATER : RATE_FIRST)) return;
+    if (m->tsc.ticks && (i64)dt > 0) {
+        u64 rate = (u64)(((u128)dns << 32) / dt);
+        // The host slept, or its counter was set: what was known is void.
+        m->tsc.rate = was && (rate > was + was / 128 || rate < was - was / 128) ? 0 : rate;
+    } else {
+        m->tsc.rate = 0;
+    }
+    m->tsc.ns = ns;
+    m->tsc.ticks = ticks;
+}
+
+// False: this turn has no function.
+static bool anchor(struct machine *m)
+{
+    u64 from = host_ticks(m);
+    if (m->tsc.scale && (u128)(from - m->tsc.from) * m->tsc.rate >> 32 < ANCHOR_NS) return true;
+    u64 ns = host_now(m);
+    m->tsc.scale = 0;
+    if (host_ticks(m) - from > PAIR_TICKS) return false; // the host was away in between
+    measure_rate(m, ns, from);
+    if (!m->tsc.rate) return false;
+    u64 time = by_time(m, max_u64(ns - m->host_base, m->bus.clock.now));
+    m->tsc.from = from;
+    m->tsc.base = max_u64(time, m->tsc.floor);
+    m->tsc.scale = (u64)((u128)m->tsc.rate * m->tsc_hz / NS_PER_SEC);
+    if (m->tsc.base - time > by_time(m, ANCHOR_NS) >> 8) m->tsc.scale -= m->tsc.scale >> 10;
+    return m->tsc.scale;
+}
+
+static void begin_turn(struct machine *m, struct cpu *c)
+{
+    int shift = m->time.icount_shift;
+    if (shift >= 0) {
+        u64 others = machine_icount(m) - cpu_icount(c);
+        c->tsc = (struct cpu_tsc){m->warp + (others << shift), 0, 1ull << shift, m->tsc_hz, CPU_TSC_ICOUNT};
+    } else if (m->time.host_ticks && m->running && anchor(m)) {
+        c->tsc = (struct cpu_tsc){m->tsc.base, m->tsc.from, m->tsc.scale, m->tsc_hz, CPU_TSC_HOST};
+    }
+}
+
+static void end_turn(struct machine *m, struct cpu *c)
+{
+    if (c->tsc.kind == CPU_TSC_HOST) m->tsc.floor = cpu_tsc_host(&c->tsc, host_ticks(m));
+    c->tsc.kind = CPU_TSC_ASK;
+}
+
+u64 machine_tsc(struct machine *m)
+{
+    const struct cpu *c = m->ncpus ? m->cpu[m->bus.cur_cpu] : NULL;
+    if (c && c->tsc.kind == CPU_TSC_HOST) return cpu_tsc_host(&c->tsc, host_ticks(m));
+    return max_u64(by_time(m, clock_now(&m->bus.clock)), m->tsc.floor);
+}
+
 static bool asked(const struct machine *m) { return m->requests || m->exiting || m->pause; }
 
 // Turns of all CPUs, or the rest of those that a stop broke off. True if any of them ran.
@@ -285,7 +367,9 @@ static bool one_round(struct machine *m)
         enum cpu_stop why = CPU_STOP_EXIT;
         if (!asked(m)) {
             c->slack = m->time.icount_shift < 0 ? SLACK : 0;
+            begin_turn(m, c);
             why = cpu_run(c, n);
+            end_turn(m, c);
             ran = c->icount - from;
         }
         any |= ran || why != CPU_STOP_HALT;
@@ -361,7 +445,7 @@ void machine_state(struct machine *m, struct state *s)
     u32 version = state_begin(s, "machine", 2), left = m->ncpus > 1 ? m->round.left : 0;
     u64 budget = left ? m->round.budget : 0;
     bool any = left && m->round.any;
-    u64 t = clock_now(&m->bus.clock);
+    u64 t = max_u64(clock_now(&m->bus.clock), tsc_ns(m));
     state_u32(s, "cpus", &n);
     if (state_ok(s) && n != m->ncpus) state_fail(s, "%u CPUs, this machine has %u", n, m->ncpus);
     state_u64(s, "time", &t);
@@ -380,6 +464,7 @@ void machine_state(struct machine *m, struct state *s)
         m->bus.clock.now = t;
         m->stopped_at = t;
         m->host_base = host_now(m) - t;
+        m->tsc.floor = m->tsc.scale = 0;
     }
     for (u32 i = 0; i < m->bus.phys.nrams; i++) {
         struct ram *r = m->bus.phys.rams[i];

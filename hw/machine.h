@@ -15,9 +15,10 @@ enum machine_stop {
     MACHINE_PAUSED    // a debugger's stop (machine_pause)
 };
 struct machine_time {
-    int icount_shift;            // -1: virtual time follows the host's clock; else 1 instruction = 1 << shift ns
-    bool icount_sleep;           // an idle guest waits in real time (else time jumps to the next event)
-    u64 (*host_ns)(void *owner); // monotonic; the only host clock there is
+    int icount_shift;               // -1: virtual time follows the host's clock; else 1 instruction = 1 << shift ns
+    bool icount_sleep;              // an idle guest waits in real time (else time jumps to the next event)
+    u64 (*host_ns)(void *owner);    // monotonic; the only host clock there is …
+    u64 (*host_ticks)(void *owner); // … but for this one, which the TSC follows: the host's, invariant; NULL: none
     void *owner;
 };
 struct machine {
@@ -40,7 +41,14 @@ struct machine {
     u64 pace_at, pace_icount; // … host time (0: none) and instructions when it was last measured
     u64 warp;                 // icount mode: virtual time that no instruction accounts for
     u64 idle_since;           // host time when it became idle, 0 = not idle
-    u32 requests;             // bits 1 << BUS_REQ_*
+    u64 tsc_hz;               // the guest's TSC: its rate; in host mode:
+    struct {
+        u64 base, from, scale; // as in struct cpu_tsc, for the turns at hand; scale 0: made for none
+        u64 floor;             // it may have been seen to be that
+        u64 ns, ticks;         // of the host, at one time
+        u64 rate;              // ns a tick of the host, * 2^32; 0: not known yet
+    } tsc;
+    u32 requests; // bits 1 << BUS_REQ_*
     bool no_reboot, exiting, pause;
     int exit_code;
     u64 resets;
@@ -62,6 +70,7 @@ void machine_pause(struct machine *m);             // machine_run() returns MACH
 // events: false: no timer's event happens, however late it is then.
 enum machine_stop machine_step(struct machine *m, unsigned cpu, bool events);
 u64 machine_icount(struct machine *m); // retired by all CPUs
+u64 machine_tsc(struct machine *m);    // cpu_pins.tsc, of all CPUs
 // Everything: RAM, CPUs, parts. Version and shape of the machine are checked on load.
 struct state;
 void machine_state(struct machine *m, struct state *s);

@@ -78,12 +78,11 @@ static u64 lapic_tsc(void *owner, unsigned n) { return sys_tsc(cpu_of(owner, n))
 static int lapic_pic_ack(void *owner) { return i8259_ack(((struct pc *)owner)->pic); }
 static void lapic_eoi(void *owner, u8 vector) { ioapic_eoi(((struct pc *)owner)->ioapic, vector); }
 
-// The invariant TSC: virtual time at the model's rate.
-static u64 raw_tsc(struct pc *p) { return muldiv64(clock_now(&p->m.bus.clock), p->model->tsc_hz, NS_PER_SEC); }
 static u64 lapic_tsc_when(void *owner, unsigned n, u64 tsc)
 {
     struct pc *p = owner;
-    u64 raw = tsc - (sys_tsc(cpu_of(p, n)) - raw_tsc(p));
+    const struct cpu *c = cpu_of(p, n);
+    u64 raw = tsc - c->tsc_offset - c->tsc_adjust;
     if (raw > (u64)1 << 62) return (i64)raw < 0 ? 0 : ~(u64)0;
     return muldiv64(raw, NS_PER_SEC, p->model->tsc_hz) + 1;
 }
@@ -114,7 +113,7 @@ static void pin_set_tpr(void *owner, unsigned n, u8 v) { lapics_set_cr8(((struct
 static void pin_ferr(void *owner, unsigned n, int level) { irq_set(&((struct pc *)owner)->isa_irq[13], level); }
 static void ferr_write(void *dev, u64 off, u64 val, unsigned size) { irq_set(&((struct pc *)dev)->isa_irq[13], 0); }
 static const struct io_ops ferr_ops = {.write = ferr_write};
-static u64 pin_tsc(void *owner, unsigned n) { return raw_tsc(owner); }
+static u64 pin_tsc(void *owner, unsigned n) { return machine_tsc(&((struct pc *)owner)->m); }
 static void pin_triple_fault(void *owner, unsigned n)
 {
     struct pc *p = owner;
@@ -344,6 +343,7 @@ struct pc *pc_new(const struct pc_config *cfg, struct err *e)
     struct bus *b = &p->m.bus;
     machine_init(&p->m, &cfg->time);
     p->model = cfg->model;
+    p->m.tsc_hz = cfg->model->tsc_hz;
     p->rng = cfg->seed | 1;
     part_add(&b->parts, "board", &board_ops, p);
     if (!map_memory(p, cfg, e) || !map_bios(p, cfg, e)) goto fail;

@@ -28,9 +28,8 @@
 //   second level for host code, and only then leaves. A store to a page with code has an entry that no check finds; the
 //   same routine looks whether its lines carry code, and only then leaves.
 // - More routines of that kind, called from blocks, save an exit: EFLAGS of a record that was made elsewhere
-// (eflags.c),
-//   a segment register loaded with what it was loaded with before (segload.c). They run on the host's stack, call
-//   nothing, and change scratch registers only.
+//   (eflags.c), a segment register loaded with what it was loaded with before (segload.c), the TSC as the machine has
+//   said for this turn (cpu.tsc, sys.c). They run on the host's stack, call nothing, and change scratch registers only.
 #pragma once
 #include "cpu/mmu.h"
 #include "cpu/hook.h"
@@ -220,6 +219,7 @@ struct host_entry {
     const void *load;                    // cpu.host_load
     const void *flags, *getfl, *segload; // cpu.host_flags, host_getfl, host_segload
     const void *iret[2], *intr[2];       // cpu.host_iret, host_int: of 32-bit and of 64-bit code
+    const void *tsc, *tsc_asks;          // cpu.host_tsc; … that always leaves
     const void *ret, *stray;             // cpu.host_ret; where RET comes to by the frame that stands for none
 };
 u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h); // stubs: where stub 0 will run

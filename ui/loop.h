@@ -16,3 +16,5 @@ void loop_remove(struct watch *w); // also from inside ready()
 void loop_wait(u64 ns);            // until something is ready or the time is over; calls ready()
 void loop_fd_nonblock(int fd, bool cloexec);
 u64 loop_now_ns(void); // monotonic
+// What reads the host's time stamp counter; NULL if it has none that counts at one rate always.
+u64 (*loop_ticks(void))(void *owner);

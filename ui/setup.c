@@ -511,7 +511,7 @@ bool setup_parse(struct setup *s, int argc, char **argv, struct err *e)
     s->pc = (struct pc_config){.ram = 256 * MB, .vga = true, .boot_wait_ms = -1};
     s->pc.graphic = true;
     s->pc.rtc_start = time(NULL);
-    s->pc.time = (struct machine_time){.icount_shift = -1, .host_ns = host_ns};
+    s->pc.time = (struct machine_time){.icount_shift = -1, .host_ns = host_ns, .host_ticks = loop_ticks()};
     unsigned n;
     struct opt *o = opts_parse(argc, argv, &n, e);
     if (!o) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Emitters of what kernels do often: PUSHF, POPF, CLI, STI, STAC, CLAC, SWAPGS, SYSCALL, SYSRET, SYSENTER, SYSEXIT,
-// reads of CR0, CR2, CR3, CR4, IRET, INT n (SDM vol. 2).
+// RDTSC, RDTSCP, reads of CR0, CR2, CR3, CR4, IRET, INT n (SDM vol. 2).
 // What could change the mode, raise, or let an interrupt in goes to the interpreter: each emitter begins with the
 // checks.
 #include "cpu/cpuid.h"
@@ -193,6 +193,16 @@ bool front_sysret(struct front *f)
     else
         set_segment(f, S_SS, (sel + 8) | 3, FLAT64 | SEG_DPL | SEG_DB);
     cross(f, mode, TLBSET_USER, gen);
+    return true;
+}
+
+bool front_rdtsc(struct front *f)
+{
+    add(f, IR_OFF, 4, IR_NONE, IR_NONE)->imm = (i64)((u64)CR4_TSD << 32 | offsetof(struct cpu, cr4));
+    add(f, IR_TSC, 0, IR_NONE, IR_NONE);
+    if (f->i->op == OP_RDTSC) return true;
+    add(f, IR_LDCPU, 4, IR_T0, IR_NONE)->imm = offsetof(struct cpu, tsc_aux);
+    add(f, IR_MOV, 4, R_RCX, IR_T0);
     return true;
 }
 

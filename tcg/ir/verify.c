@@ -30,6 +30,7 @@ static unsigned sizes(unsigned op)
     case IR_VEC:
     case IR_VECF:
     case IR_LEAVE:
+    case IR_TSC:
     case IR_SAHF:
     case IR_GO:
     case IR_CALLGO:
@@ -209,6 +210,7 @@ static bool writes_implied(unsigned op)
     case IR_REPMOVS:
     case IR_REPSTOS:
     case IR_SEGLOAD:
+    case IR_TSC:
     case IR_SWCPU: return true;
     default: return false;
     }

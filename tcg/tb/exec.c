@@ -513,6 +513,7 @@ static void tcg_run(struct cpu *c)
         c->host_iret[code64] = (u64)(uintptr_t)k->host.iret[code64];
         c->host_int[code64] = (u64)(uintptr_t)k->host.intr[code64];
     }
+    c->host_tsc = (u64)(uintptr_t)(e->check ? k->host.tsc_asks : k->host.tsc); // windows end before it
     c->host_mxcsr = 0x1f80;
     e->link = NULL;
     e->refused &= !e->late;

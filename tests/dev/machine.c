@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The machine's time in host mode, hw/machine.c: a host that is too slow for its events (without a processor), and how
-// late events are in a turn of a processor.
+// late events are in a turn of a processor; the TSC, which follows the host's.
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "hw/machine.h"
@@ -158,9 +158,111 @@ static void event_in_a_turn(void)
     CHECK(fast >= 3000 / 1 / 3 && fast < 3000);
     CHECK(long_one >= 1000 && long_one < 1200);
 }
+
+// ---- the TSC
+// A guest of real mode that reads it again and again, on a host whose two clocks are these: 2.6 ticks a ns, or not
+// quite.
+struct two {
+    struct machine m;
+    u64 ns, ticks, ns_reads, reads, last, back, early, ahead, most_ahead;
+    u64 per_ns, part; // ticks a ns, in 1/1024; what is left of them
+    u32 seed;
+    bool slow; // some readings of the clock take long
+};
+static void pass(struct two *p, u64 ns)
+{
+    p->ns += ns;
+    p->part += ns * p->per_ns;
+    p->ticks += p->part / 1024;
+    p->part %= 1024;
+}
+static u64 two_ns(void *owner)
+{
+    struct two *p = owner;
+    p->ns_reads++;
+    pass(p, p->slow && p->ns_reads % 7 == 0 ? 40000 : 20);
+    return p->ns;
+}
+static u64 two_ticks(void *owner) { return ((struct two *)owner)->ticks; }
+static u64 two_tsc(void *owner, unsigned cpu)
+{
+    struct two *p = owner;
+    p->seed = p->seed * 1664525 + 1013904223;
+    pass(p, p->seed >> 16 ? p->seed >> 23 : 3000000 /* another process had its turn */);
+    u64 v = machine_tsc(&p->m), time = p->ns - p->m.host_base; // at 1 GHz
+    p->reads++;
+    p->back += v < p->last;
+    p->early += v + 1000 < time;
+    if (v > time && v - time > p->most_ahead) p->most_ahead = v - time;
+    p->last = v;
+    return v;
+}
+static void two_open(struct two *p, struct cpu_model **model)
+{
+    static const u8 code[] = {0x0f, 0x31, 0xeb, 0xfc}; // rdtsc; jmp to it
+    struct err e = {0};
+    *p = (struct two){.ns = 77, .ticks = 1ull << 40, .per_ns = 2662, .seed = 1};
+    machine_init(&p->m,
+                 &(struct machine_time){.icount_shift = -1, .host_ns = two_ns, .host_ticks = two_ticks, .owner = p});
+    p->m.tsc_hz = NS_PER_SEC;
+    struct ram *ram = ram_new(&p->m.bus, "ram", 1 << 20, &e);
+    bus_map_ram(&p->m.bus, 0, 1 << 20, ram, 0, REGION_RW, 0, "ram");
+    bus_map_ram(&p->m.bus, 0xfff00000, 1 << 20, ram, 0, REGION_RW, 0, "rom");
+    memcpy(ram->host + 0xffff0, code, sizeof code);
+    *model = cpuid_model_parse("max", &e);
+    struct cpu_pins pins = {.owner = p, .tsc = two_tsc};
+    machine_add_cpu(&p->m, cpu_new(&p->m.bus, 0, *model, &interp_engine, &pins));
+    machine_reset(&p->m);
+    machine_start(&p->m);
+}
+static void two_run(struct two *p, u64 ms)
+{
+    p->early = p->most_ahead = p->ns_reads = p->reads = 0;
+    for (u64 end = p->ns + ms * 1000000; p->ns < end;) machine_run(&p->m, 1000000);
+}
+static void tsc_follows_the_host(void)
+{
+    struct two p;
+    struct cpu_model *model;
+    two_open(&p, &model);
+    two_run(&p, 100);
+    two_run(&p, 1000);
+    CHECK(p.reads > 100 * p.ns_reads); // seldom by the clock that is not at hand
+    CHECK_EQ(p.early, 0);
+    CHECK(p.most_ahead < 1000);
+    p.per_ns = 2662 + 2; // 750 ppm: ahead of the clock for as long as that is not measured again
+    two_run(&p, 1500);
+    CHECK(p.most_ahead < 20000);
+    two_run(&p, 100);
+    CHECK(p.most_ahead < 1000);
+    p.per_ns = 2662 - 2;
+    two_run(&p, 1500);
+    p.slow = true; // both clocks are not always read at one time
+    two_run(&p, 100);
+    two_run(&p, 1500);
+    CHECK(p.most_ahead < 1000);
+    p.slow = false;
+    p.ticks += 1ull << 45; // the host slept: one clock went on
+    two_run(&p, 1500);
+    CHECK(p.most_ahead < 110000000); // 2^28 of its ticks
+    p.ticks = 5;                     // or began anew
+    two_run(&p, 100);
+    CHECK_EQ(p.early, 0);
+    machine_stop(&p.m); // time stands, and so does the TSC
+    u64 v = machine_tsc(&p.m);
+    CHECK(v >= p.last && v < p.last + 1000000);
+    pass(&p, 5000000);
+    CHECK_EQ(machine_tsc(&p.m), v);
+    machine_start(&p.m);
+    two_run(&p, 100);
+    CHECK_EQ(p.early, 0);
+    CHECK_EQ(p.back, 0);
+    machine_free(&p.m);
+    free(model);
+}
 int main(int argc, char **argv)
 {
     static const struct check_test t[] = {TEST(events_too_slow), TEST(events_in_time), TEST(time_stands),
-                                          TEST(event_in_a_turn)};
+                                          TEST(event_in_a_turn), TEST(tsc_follows_the_host)};
     return check_main(argc, argv, t, ARRAY_LEN(t));
 }

@@ -148,8 +148,83 @@ static void loads_in_64_bit(void)
     compare(m, 120, 1500);
 }
 
+// RDTSC and RDTSCP by the number of retired instructions, asked for by the reference, computed in place by the
+// translator; then by the host's. Rings 0 and 3, CR4.TSD, TSC_ADJUST, times past 580 years.
+static u64 shown; // if by the host's, what it is
+static struct cpu_tsc by_icount;
+static u64 tsc_pin(void *owner, unsigned cpu)
+{
+    struct machine *m = owner;
+    if (shown) return shown;
+    return muldiv64(by_icount.base + cpu_icount(m->c) * by_icount.scale, by_icount.hz, NS_PER_SEC);
+}
+static void tsc(void)
+{
+    static const u8 loop[] = {0x0f, 0x31, 0x01, 0xc6, 0x11, 0xd7,        // 7000: rdtsc; add esi, eax; adc edi, edx
+                              0x39, 0xf7, 0x0f, 0x31, 0x0f, 0x92, 0xc3,  // cmp edi, esi; rdtsc; setb bl
+                              0x01, 0xd0, 0x89, 0x04, 0x24,              // add eax, edx; mov [esp], eax
+                              0x0f, 0x01, 0xf9, 0x01, 0xce,              // rdtscp; add esi, ecx
+                              0x8b, 0x0c, 0x24, 0x0f, 0x31, 0x01, 0xc8,  // mov ecx, [esp]; rdtsc; add eax, ecx
+                              0x89, 0x44, 0x24, 4,    0x45, 0xeb, 0xdb}; // mov [esp + 4], eax; inc ebp; jmp 7000
+    struct tcg_config config;
+    struct cpu_engine tcg;
+    translator(&config, &tcg);
+    for (unsigned mode = 0; mode < 3; mode++) {
+        struct machine *m[2];
+        for (unsigned k = 0; k < 2; k++) {
+            const struct cpu_engine *e = k ? &tcg : &interp_engine;
+            m[k] = mode == 2 ? machine_long_engine("max", e) : machine_protected_engine("max", e);
+            memcpy(m[k]->ram->host + 0x7000, loop, sizeof loop);
+            if (mode == 2) memcpy(m[k]->ram->host + 0x7000 + sizeof loop - 3, "\xff\xc5\xeb\xda", 4); // inc ebp
+            poke(m[k], IDT + 13 * 8, gate(K_CS, 0x6000, 0x8e, 0), 8);
+            // #GP: add dword [esp + 4], 2; add esp, 4; iretd
+            memcpy(m[k]->ram->host + 0x6000, "\x83\x44\x24\x04\x02\x83\xc4\x04\xcf", 9);
+            struct cpu *c = m[k]->c;
+            c->gpr[R_RSP] = 0x9000;
+            c->gpr[R_RIP] = 0x7000;
+            c->tsc_aux = 0x12345678;
+            c->pins.owner = m[k];
+            c->pins.tsc = tsc_pin;
+            if (mode == 1) to_user(m[k]);
+            c->gpr[R_RIP] = 0x7000;
+        }
+        struct cpu *a = m[0]->c, *b = m[1]->c;
+        for (unsigned turn = 0; turn < 120 && !check_ctx.bad; turn++) {
+            by_icount = (struct cpu_tsc){turn * 0x123456789, 0, 1ull << turn % 5, 2600000000, CPU_TSC_ICOUNT};
+            if (turn % 9 == 8) by_icount.base = ~(u64)0 - 4000;
+            shown = turn % 7 == 6 ? 0xfffffff0 + turn : 0;
+            u64 to = shown; // … by a counter that is before it, or has gone too far
+            b->tsc = by_icount;
+            if (shown) b->tsc = (struct cpu_tsc){to, turn & 1 ? ~(u64)0 : 0, 3ull << 32, 0, CPU_TSC_HOST};
+            if (shown && !(turn & 1)) shown += 3ull * CPU_TSC_FAR;
+            for (unsigned k = 0; k < 2; k++) {
+                struct cpu *c = m[k]->c;
+                c->tsc_adjust = (u64)turn << 33;
+                c->tsc_offset = turn % 3;
+                c->cr4 = (mode == 2 ? CR4_PAE : 0) | (turn % 11 == 10 ? CR4_TSD : 0);
+                CHECK_EQ(cpu_run(c, 41 + 7 * (turn % 9)), CPU_STOP_BUDGET);
+            }
+            for (unsigned r = 0; r < 16; r++) CHECK_EQ(b->gpr[r], a->gpr[r]);
+            CHECK_EQ(b->gpr[R_RIP], a->gpr[R_RIP]);
+            CHECK_EQ(flags_get(b), flags_get(a));
+            CHECK_EQ(b->icount, a->icount);
+            CHECK_EQ(b->cpl, a->cpl);
+            if (check_ctx.bad) printf("# mode %u turn %u\n", mode, turn);
+        }
+        CHECK_EQ(memcmp(m[0]->ram->host, m[1]->ram->host, 0x10000), 0);
+        CHECK(a->gpr[R_RBP] > 100 && m[0]->triple + m[1]->triple == 0);
+        struct buf info = {0};
+        b->engine->info(b, &info);
+        const char *calls = strstr(buf_text(&info), "inside blocks: ");
+        CHECK(calls && atoi(calls + 15) < 400); // without CR4.TSD, and for 580 years, in place
+        if (check_ctx.bad) printf("%s\n", buf_text(&info));
+        buf_free(&info);
+        for (unsigned k = 0; k < 2; k++) machine_free(m[k]);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(ways_in_and_out), TEST(loads_in_64_bit)};
+    static const struct check_test tests[] = {TEST(ways_in_and_out), TEST(loads_in_64_bit), TEST(tsc)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }

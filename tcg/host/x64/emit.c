@@ -885,6 +885,7 @@ static void emit_op(struct em *m)
     case IR_GETFL: emit_getfl(m); break;
     case IR_SEGLOAD: emit_segload(m); break;
     case IR_PUTFL: emit_putfl(m); break;
+    case IR_TSC: emit_tsc(m); break;
     case IR_SAHF: emit_sahf(m); break;
     case IR_REPMOVS:
     case IR_REPSTOS: emit_rep(m); break;

@@ -212,6 +212,8 @@ void emit_bmi2(struct em *m);
 // ---- system state (sys.c)
 void emit_getfl(struct em *m);
 void emit_putfl(struct em *m);
+void emit_tsc(struct em *m);
+void put_tsc_thunk(struct em *m, const u8 *rx, struct host_entry *h);
 void emit_segload(struct em *m);
 void put_segload_thunk(struct em *m, const u8 *rx, struct host_entry *h);
 void emit_cpu(struct em *m); // CHECK LDCPU STCPU STIMM STADDR SWCPU, BITS MASK KEEP KEPT

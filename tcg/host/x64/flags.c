@@ -108,6 +108,7 @@ u16 fl_host_after(const struct ir_op *o, u16 host)
         [IR_REPSTOS] = {0, ALL},
         [IR_OFF] = {0, ALL},
         [IR_SEGLOAD] = {0, ALL},
+        [IR_TSC] = {0, ALL},
         [IR_TZCNT] = {0, ALL},
         [IR_LZCNT] = {0, ALL},
         [IR_GETFL] = {0, ALL},

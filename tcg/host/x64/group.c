@@ -141,6 +141,7 @@ static void follow(struct scan *s, const struct ir_op *o)
     case IR_IDIV:
     case IR_CBW:
     case IR_CWD:
+    case IR_TSC:
         changed(s, R_RAX);
         changed(s, R_RDX);
         return;

@@ -29,6 +29,77 @@ void emit_putfl(struct em *m)
     m->fl.op_stored = true;
 }
 
+// RDX:RAX = TSC, by the routine below.
+void emit_tsc(struct em *m)
+{
+    struct opnd to = O_CPU(host_tsc), d = o_reg(H_RDX);
+    fl_spare(m, R_RAX);
+    fl_spare(m, R_RDX);
+    put_imm(m, 4, H_TMP, m->t->n - m->op->insn);
+    put_rm(m, 0, 0xff, 4, 2, &to);
+    exit_if(m, C_NE);
+    put_rr(m, 0x8b, 4, H_RAX, H_T0);
+    put_rr(m, 0x8b, 8, H_RDX, H_T0);
+    put_rmi(m, 0, 0xc1, 8, 5, &d, 32, 1);
+}
+
+// cpu.host_tsc: R13 = TSC as cpu.tsc says, and ZF; or no ZF: C must be asked. R11 = instructions of the block that
+// cpu.left has been counted down by and that have not retired. R11 and R13 are changed.
+void put_tsc_thunk(struct em *m, const u8 *rx, struct host_entry *h)
+{
+    struct opnd kind = O_CPU(tsc.kind), a = o_reg(H_RAX), d = o_reg(H_RDX), t0 = o_reg(H_T0), scale = O_CPU(tsc.scale);
+    struct opnd hz = O_CPU(tsc.hz);
+    while (here(m) & 15) put8(m, 0xcc);
+    h->tsc = rx + here(m);
+    put8(m, 0x50); // push rax; push rdx
+    put8(m, 0x52);
+    put_rmi(m, 0, 0x83, 4, ALU_CMP, &kind, CPU_TSC_HOST, 1);
+    u32 other = put_jcc(m, C_NE);
+    put8(m, 0x0f);
+    put8(m, 0x31);
+    put_rmi(m, 0, 0xc1, 8, 4, &d, 32, 1);
+    put_alu(m, ALU_OR, 8, a, d);
+    put_alu(m, ALU_XOR, 4, d, d);
+    put_alu(m, ALU_SUB, 8, a, O_CPU(tsc.from));
+    put_rm(m, 0, 0x0f40 | C_B, 8, H_RAX, &d);
+    put_imm(m, 4, H_T0, CPU_TSC_FAR);
+    put_alu(m, ALU_CMP, 8, a, t0);
+    put_rm(m, 0, 0x0f40 | C_A, 8, H_RAX, &t0);
+    put_rm(m, 0, 0xf7, 8, 4, &scale);
+    put_rmi(m, 0, 0x0fac, 8, H_RDX, &a, 32, 1); // shrd
+    put_alu(m, ALU_ADD, 8, a, O_CPU(tsc.base));
+    u32 have = here(m);
+    put_alu(m, ALU_ADD, 8, a, O_CPU(tsc_offset));
+    put_alu(m, ALU_ADD, 8, a, O_CPU(tsc_adjust));
+    put_rr(m, 0x8b, 8, H_T0, H_RAX);
+    put8(m, 0x5a);
+    put8(m, 0x58);
+    put_rr(m, 0x39, 4, H_RAX, H_RAX); // ZF
+    put8(m, 0xc3);
+    patch_here(m, other);
+    put_rmi(m, 0, 0x83, 4, ALU_CMP, &kind, CPU_TSC_ICOUNT, 1);
+    u32 ask = put_jcc(m, C_NE);
+    put_load(m, 8, H_RAX, O_CPU(host_end));
+    put_alu(m, ALU_SUB, 8, a, O_CPU(left));
+    put_alu(m, ALU_SUB, 8, a, o_reg(H_TMP));
+    put_rm(m, 0, 0x0faf, 8, H_RAX, &scale);
+    put_alu(m, ALU_ADD, 8, a, O_CPU(tsc.base));
+    put_rm(m, 0, 0xf7, 8, 4, &hz);
+    put_imm(m, 4, H_T0, 1000000000);
+    put_alu(m, ALU_CMP, 8, d, t0);
+    u32 large = put_jcc(m, C_AE); // 580 years
+    put_rm(m, 0, 0xf7, 8, 6, &t0);
+    u32 on = put_jmp(m);
+    st32(m->start + on, have - (on + 4));
+    patch_here(m, ask);
+    patch_here(m, large);
+    put8(m, 0x5a);
+    put8(m, 0x58);
+    h->tsc_asks = rx + here(m);
+    put_rr(m, 0x85, 8, H_CPU, H_CPU); // no ZF
+    put8(m, 0xc3);
+}
+
 void emit_cpu(struct em *m)
 {
     const struct ir_op *o = m->op;

@@ -387,6 +387,7 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
         }
     put_flags_thunks(&m, rx, h);
     put_segload_thunk(&m, rx, h);
+    put_tsc_thunk(&m, rx, h);
     put_ret_thunk(&m, rx, h);
     put_event_thunks(&m, rx, h);
     return here(&m);
