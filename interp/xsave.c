@@ -17,19 +17,21 @@ static void check_area(struct cpu *c, const struct insn *i, unsigned size, unsig
     mem_probe(c, i->seg, ea, size, acc);
 }
 
+// The same if nothing of that can fail: where the host has the area, in plain memory; else NULL.
+static u8 *area_host(struct cpu *c, const struct insn *i, unsigned size, unsigned align, int acc)
+{
+    u64 ea = insn_ea(c, i);
+    if ((c->seg[i->seg].base + ea) & (align - 1)) return NULL;
+    return acc == ACC_WRITE ? access_host_wr(c, i->seg, ea, size) : access_host_rd(c, i->seg, ea, size);
+}
+
 static void xmm_store(const struct cpu *c, u8 *p, unsigned n)
 {
-    for (unsigned r = 0; r < n; r++) {
-        st64(p + FX_XMM + 16 * r, c->vec[r].q[0]);
-        st64(p + FX_XMM + 16 * r + 8, c->vec[r].q[1]);
-    }
+    for (unsigned r = 0; r < n; r++) memcpy(p + FX_XMM + 16 * r, c->vec[r].b, 16);
 }
 static void xmm_load(struct cpu *c, const u8 *p, unsigned n)
 {
-    for (unsigned r = 0; r < n; r++) {
-        c->vec[r].q[0] = ld64(p + FX_XMM + 16 * r);
-        c->vec[r].q[1] = ld64(p + FX_XMM + 16 * r + 8);
-    }
+    for (unsigned r = 0; r < n; r++) memcpy(c->vec[r].b, p + FX_XMM + 16 * r, 16);
 }
 static unsigned xmm_count(const struct cpu *c) { return cpu_code64(c) ? 16 : 8; }
 
@@ -42,31 +44,38 @@ static bool fx_with_xmm(const struct cpu *c)
 
 X(FXSAVE_M)
 {
-    u8 b[FX_SIZE];
-    u64 ea = insn_ea(c, i);
     check_fpu(c);
-    check_area(c, i, FX_SIZE, 16, ACC_WRITE);
-    x87_fx_store(&c->fpu, b, i->pfx & PFX_W);
+    u8 b[FX_SIZE], *host = area_host(c, i, FX_SIZE, 16, ACC_WRITE), *to = host ? host : b;
+    if (!host) check_area(c, i, FX_SIZE, 16, ACC_WRITE);
     bool sse = c->cr4 & CR4_OSFXSR;
-    st32(b + 24, c->mxcsr);
-    st32(b + 28, MXCSR_MASK);
-    mem_write(c, i->seg, ea, b, sse ? 32 : 24, 0);
     unsigned n = fx_with_xmm(c) ? xmm_count(c) : 0;
-    xmm_store(c, b, n);
+    x87_fx_store(&c->fpu, to, i->pfx & PFX_W);
+    if (sse) {
+        st32(to + 24, c->mxcsr);
+        st32(to + 28, MXCSR_MASK);
+    }
+    xmm_store(c, to, n);
+    if (host) return;
+    u64 ea = insn_ea(c, i);
+    mem_write(c, i->seg, ea, b, sse ? 32 : 24, 0);
     mem_write(c, i->seg, ea + 32, b + 32, 128 + 16 * n, 0);
 }
 
 X(FXRSTOR_M)
 {
-    u8 b[FX_SIZE];
     check_fpu(c);
-    check_area(c, i, FX_SIZE, 16, ACC_READ);
-    mem_read(c, i->seg, insn_ea(c, i), b, FX_SIZE, 0);
+    u8 b[FX_SIZE];
+    const u8 *from = area_host(c, i, FX_SIZE, 16, ACC_READ);
+    if (!from) {
+        check_area(c, i, FX_SIZE, 16, ACC_READ);
+        mem_read(c, i->seg, insn_ea(c, i), b, FX_SIZE, 0);
+        from = b;
+    }
     bool sse = c->cr4 & CR4_OSFXSR;
-    if (sse && ld32(b + 24) & ~(u32)MXCSR_MASK) cpu_raise_err(c, EXC_GP, 0);
-    x87_fx_load(c, b, i->pfx & PFX_W);
-    if (sse) cpu_set_mxcsr(c, ld32(b + 24));
-    if (fx_with_xmm(c)) xmm_load(c, b, xmm_count(c));
+    if (sse && ld32(from + 24) & ~(u32)MXCSR_MASK) cpu_raise_err(c, EXC_GP, 0);
+    x87_fx_load(c, from, i->pfx & PFX_W);
+    if (sse) cpu_set_mxcsr(c, ld32(from + 24));
+    if (fx_with_xmm(c)) xmm_load(c, from, xmm_count(c));
 }
 
 static u64 edx_eax(const struct cpu *c) { return (u64)(u32)c->gpr[R_RDX] << 32 | (u32)c->gpr[R_RAX]; }
@@ -86,25 +95,27 @@ static bool sse_is_init(const struct cpu *c)
 
 static void xsave(struct cpu *c, const struct insn *i, bool opt)
 {
-    u8 b[FX_SIZE];
-    u64 ea = insn_ea(c, i);
+    enum { SIZE = XHEADER + XHEADER_SIZE };
     check_xsave(c);
-    u64 rfbm = c->xcr0 & edx_eax(c);
-    check_area(c, i, XHEADER + XHEADER_SIZE, 64, ACC_WRITE);
+    u8 b[SIZE], *host = area_host(c, i, SIZE, 64, ACC_WRITE), *to = host ? host : b;
+    u64 rfbm = c->xcr0 & edx_eax(c), ea = insn_ea(c, i);
+    if (!host) check_area(c, i, SIZE, 64, ACC_WRITE);
     u64 inuse = (x87_is_init(&c->fpu) ? 0 : XSTATE_X87) | (sse_is_init(c) ? 0 : XSTATE_SSE);
-    u64 bv = (mem_load(c, i->seg, ea + XHEADER, 8) & ~rfbm) | (inuse & rfbm);
     u64 write = opt ? rfbm & inuse : rfbm;
-    x87_fx_store(&c->fpu, b, i->pfx & PFX_W);
-    xmm_store(c, b, xmm_count(c));
+    u64 old = host ? ld64(host + XHEADER) : mem_load(c, i->seg, ea + XHEADER, 8), bv = (old & ~rfbm) | (inuse & rfbm);
+    if (write & XSTATE_X87) x87_fx_store(&c->fpu, to, i->pfx & PFX_W);
+    if (rfbm & XSTATE_SSE) {
+        st32(to + 24, c->mxcsr);
+        st32(to + 28, MXCSR_MASK);
+    }
+    if (write & XSTATE_SSE) xmm_store(c, to, xmm_count(c));
+    st64(to + XHEADER, bv);
+    if (host) return;
     if (write & XSTATE_X87) {
         mem_write(c, i->seg, ea, b, 24, 0);
         mem_write(c, i->seg, ea + 32, b + 32, 128, 0);
     }
-    if (rfbm & XSTATE_SSE) {
-        st32(b + 24, c->mxcsr);
-        st32(b + 28, MXCSR_MASK);
-        mem_write(c, i->seg, ea + 24, b + 24, 8, 0);
-    }
+    if (rfbm & XSTATE_SSE) mem_write(c, i->seg, ea + 24, b + 24, 8, 0);
     if (write & XSTATE_SSE) mem_write(c, i->seg, ea + FX_XMM, b + FX_XMM, 16 * xmm_count(c), 0);
     mem_store(c, i->seg, ea + XHEADER, bv, 8);
 }
@@ -116,8 +127,13 @@ X(XRSTOR_M)
     u8 b[XHEADER + XHEADER_SIZE];
     check_xsave(c);
     u64 rfbm = c->xcr0 & edx_eax(c);
-    check_area(c, i, sizeof b, 64, ACC_READ);
-    mem_read(c, i->seg, insn_ea(c, i), b, sizeof b, 0);
+    const u8 *host = area_host(c, i, sizeof b, 64, ACC_READ);
+    if (host) {
+        memcpy(b, host, sizeof b);
+    } else {
+        check_area(c, i, sizeof b, 64, ACC_READ);
+        mem_read(c, i->seg, insn_ea(c, i), b, sizeof b, 0);
+    }
     u64 bv = ld64(b + XHEADER);
     // XSTATE_BV within XCR0; XCOMP_BV (no compacted form) and bytes 16-23 zero.
     if (bv & ~c->xcr0 || ld64(b + XHEADER + 8) || ld64(b + XHEADER + 16)) cpu_raise_err(c, EXC_GP, 0);
