@@ -33,6 +33,7 @@ enum { K_CS = 0x08, K_DS = 0x10, U_CS = 0x1b, U_DS = 0x23, K_CS64 = 0x28, U_CS64
 enum { IN_MODE, IN_AT, IN_COUNT, IN_SEED, IN_FLAGS, IN_SLICES, IN_CR, IN_EVENT, IN_CODE };
 
 static const struct fuzz_seed seeds[] = {
+    FUZZ_SEED("\5\x60\x40\x0b\0\1\0\0\x0f\x31\x48\x89\x43\x40\x0f\x01\xf9\x66\x0f\x7f\x03\xff\x73\x21\x5a\x75\xee"),
     FUZZ_SEED("\5\x80\x40\1\0\0\0\0\x48\x01\xd8\x48\x11\x0b\x75\xf8\xff\xc1\xe2\xf6"),
     FUZZ_SEED("\6\xf0\x40\2\0\3\0\0\x0f\x28\x03\x0f\x58\xc1\x66\x0f\x6f\xd0\xf3\x0f\x11\x0b\xdd\x03\xde\xc1\xdd\x1b"),
     FUZZ_SEED("\0\xf8\x40\3\0\7\0\x20\x50\x1e\x8e\xd8\xcd\x21\xf3\xab\x1f\x58\xe8\0\0\xc3"),
@@ -96,6 +97,7 @@ static struct side *side(unsigned k)
     s->c = cpu_new(&s->bus, 0, model, &engine[k], &pins);
     s->bus.hooks.owner = s;
     s->bus.hooks.protect = protect, s->bus.hooks.code_written = code_written;
+    s->c->tsc = (struct cpu_tsc){.scale = 3, .hz = NS_PER_SEC, .kind = CPU_TSC_ICOUNT}; // as tsc()
     s->part = parts_find(&s->bus.parts, "cpu0");
     return s;
 }
