@@ -10,7 +10,7 @@
 
 enum { NONE = IR_FL_NONE, CF = IR_FL_CF, CFOF = IR_FL_CFOF, NOCF = IR_FL_NOCF, ALL = IR_FL_ALL };
 const struct ir_fact ir_facts[IR_COUNT] = {
-#define IR(name, operands, writes, reads, props) [IR_##name] = {#name, operands, writes, reads, props},
+#define IR(name, operands, writes, reads, props, regs) [IR_##name] = {#name, operands, writes, reads, props, IR_##regs},
 #include "tcg/ir/ir.def"
 #undef IR
 };
@@ -24,14 +24,6 @@ const struct ir_flag_name ir_acc_names[4] = {
     {"wr", IR_WR}, {"align", IR_ALIGN}, {"t0live", IR_T0LIVE}, {"stack", IR_STACK}};
 // In the order of "oszapc".
 const struct ir_flag_name ir_flag_names[6] = {{"o", 0x800}, {"s", 0x80}, {"z", 0x40}, {"a", 0x10}, {"p", 4}, {"c", 1}};
-
-struct ir_op *ir_add(struct ir *b, unsigned insn, enum ir_code op, unsigned size, unsigned dst, unsigned a)
-{
-    struct ir_op *o = &b->op[b->n++];
-    *o = (struct ir_op){
-        .op = op, .size = size, .dst = dst, .a = a, .base = IR_NONE, .index = IR_NONE, .seg = IR_NONE, .insn = insn};
-    return o;
-}
 
 bool ir_cc_is_condition(unsigned op) { return op == IR_JCC || op == IR_SETCC || op == IR_CMOV; }
 

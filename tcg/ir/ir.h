@@ -17,6 +17,7 @@ enum ir_code {
     IR_COUNT
 };
 enum { IR_EXIT = 1, IR_END = 4 }; // properties
+enum { IR_W_NONE, IR_W_D, IR_W_DA, IR_W_DI, IR_W_AXDX, IR_W_STEP, IR_W_VEC, IR_W_ANY };
 // Operands: 0-15 guest registers, 16-19 AH CH DH BH, then
 enum {
     IR_T0 = 20, // the one temporary: 64 bits, lives within a guest instruction
@@ -79,12 +80,18 @@ struct ir {
 struct ir_fact {
     const char *name, *operands;
     u16 writes, reads;
-    u8 props;
+    u8 props, regs;
 };
 extern const struct ir_fact ir_facts[IR_COUNT];
 
 // Appends; size, dst, a as given, no address, rest 0. Never fails: the front end keeps n < IR_MAX - 16.
-struct ir_op *ir_add(struct ir *b, unsigned insn, enum ir_code op, unsigned size, unsigned dst, unsigned a);
+INLINE struct ir_op *ir_add(struct ir *b, unsigned insn, enum ir_code op, unsigned size, unsigned dst, unsigned a)
+{
+    struct ir_op *o = &b->op[b->n++];
+    *o = (struct ir_op){
+        .op = op, .size = size, .dst = dst, .a = a, .base = IR_NONE, .index = IR_NONE, .seg = IR_NONE, .insn = insn};
+    return o;
+}
 void ir_print(const struct ir *b, struct buf *out);
 // The printed form back; for tests. False with a message that names the line.
 bool ir_parse(struct ir *b, const char *text, struct err *e);

@@ -10,35 +10,29 @@
 
 enum { SPAN = 128 /* bytes, most */, BASES = 16 + 2 /* IR_BASE, none */ };
 
-// A base as it was when it last changed by other than a known step.
-struct base {
-    u32 version; // of all bases: equal ones are the same value
-    i32 moved;   // since then
-};
 struct scan {
     struct em *m;
-    struct base base[BASES];
-    u32 versions;
-    u8 latest[BASES][2]; // groups of the base's version that were opened last, [write]; NO_GROUP
+    i32 moved[BASES];    // by known steps, since the base last changed otherwise
+    u8 latest[BASES][2]; // groups that were opened last since then, [write]; NO_GROUP
 };
 
 static unsigned base_slot(unsigned operand) { return operand < 16 ? operand : operand == IR_BASE ? 16 : 17; }
 
 static void changed(struct scan *s, unsigned reg)
 {
-    s->base[reg] = (struct base){++s->versions, 0};
+    s->moved[reg] = 0;
     s->latest[reg][0] = s->latest[reg][1] = NO_GROUP;
 }
 
 static void all_changed(struct scan *s)
 {
-    for (unsigned r = 0; r < BASES; r++) changed(s, r);
+    memset(s->moved, 0, sizeof s->moved);
+    memset(s->latest, NO_GROUP, sizeof s->latest);
 }
 
 static void operand_written(struct scan *s, unsigned operand)
 {
-    if (operand < 16) changed(s, operand);
-    if (operand >= 16 && operand < 20) changed(s, operand & 3);
+    if (operand < 20) changed(s, operand < 16 ? operand : operand & 3);
 }
 
 // A known step of a whole register: LEA reg, [reg + k]; ADD and SUB. Else false.
@@ -53,107 +47,38 @@ static bool step(struct scan *s, const struct ir_op *o)
         k = o->op == IR_ADD ? o->imm : -o->imm;
     else
         return false;
-    k += s->base[o->dst].moved;
+    k += s->moved[o->dst];
     if (k != (i16)k) return false;
-    s->base[o->dst].moved = (i32)k;
+    s->moved[o->dst] = (i32)k;
     return true;
 }
 
-// What o does to the bases. Operations not known here change all.
+// What o does to the bases.
 static void follow(struct scan *s, const struct ir_op *o)
 {
-    switch (o->op) {
-    case IR_NOP:
-    case IR_MEM:
-    case IR_JCC:
-    case IR_JRCXZ:
-    case IR_SETFL:
-    case IR_CLRFL:
-    case IR_CMP:
-    case IR_TEST:
-    case IR_BT: return;
-    case IR_LEA:
-    case IR_ADD:
-    case IR_SUB:
+    unsigned kind = (u8)(o->imm >> 40);
+    switch (ir_facts[o->op].regs) {
+    case IR_W_NONE: return;
+    case IR_W_STEP:
         if (step(s, o)) return;
         operand_written(s, o->dst);
         return;
-    case IR_RIP:
-    case IR_MOV:
-    case IR_MOVZX:
-    case IR_MOVSX:
-    case IR_OR:
-    case IR_ADC:
-    case IR_SBB:
-    case IR_AND:
-    case IR_XOR:
-    case IR_INC:
-    case IR_DEC:
-    case IR_NEG:
-    case IR_NOT:
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROL:
-    case IR_ROR:
-    case IR_SHLV:
-    case IR_SHRV:
-    case IR_SARV:
-    case IR_SHLD:
-    case IR_SHRD:
-    case IR_SHX:
-    case IR_RORX:
-    case IR_IMUL:
-    case IR_IMUL3:
-    case IR_BSWAP:
-    case IR_BTS:
-    case IR_BTR:
-    case IR_BTC:
-    case IR_BSF:
-    case IR_BSR:
-    case IR_TZCNT:
-    case IR_LZCNT:
-    case IR_POPCNT:
-    case IR_ADCX:
-    case IR_ADOX:
-    case IR_BLSR:
-    case IR_BLSMSK:
-    case IR_BLSI:
-    case IR_BZHI:
-    case IR_BEXTR:
-    case IR_PEXT:
-    case IR_PDEP:
-    case IR_CRC32:
-    case IR_SETCC:
-    case IR_CMOV: operand_written(s, o->dst); return;
-    case IR_XCHG:
-    case IR_XADD:
+    case IR_W_D: operand_written(s, o->dst); return;
+    case IR_W_DA:
+    case IR_W_DI:
         operand_written(s, o->dst);
-        operand_written(s, o->a);
+        operand_written(s, ir_facts[o->op].regs == IR_W_DA ? o->a : (unsigned)o->imm);
         return;
-    case IR_MULX:
-        operand_written(s, o->dst);
-        operand_written(s, (unsigned)o->imm);
-        return;
-    case IR_MUL:
-    case IR_IMUL1:
-    case IR_DIV:
-    case IR_IDIV:
-    case IR_CBW:
-    case IR_CWD:
-    case IR_TSC:
+    case IR_W_AXDX:
         changed(s, R_RAX);
         changed(s, R_RDX);
         return;
-    case IR_VEC:
-    case IR_VECF: {
-        unsigned kind = (u8)(o->imm >> 40);
+    case IR_W_VEC:
         if (kind & IR_V_X87) changed(s, R_RAX); // FNSTSW
         if (vec_is_pcmpstr(o)) changed(s, R_RCX);
         if (kind & IR_V_REG_GPR) operand_written(s, o->dst);
         if (kind & IR_V_RM_GPR) operand_written(s, o->a);
         return;
-    }
     default: all_changed(s); s->m->group_of[s->m->i] = GROUP_FORGET;
     }
 }
@@ -177,7 +102,7 @@ static void group_access(struct scan *s, const struct ir_op *o)
     struct em *m = s->m;
     unsigned full = m->code64 ? 8 : 4, b = base_slot(o->base);
     if (o->seg != IR_NONE || o->index != IR_NONE || o->asz != full || (o->acc & IR_ALIGN)) return;
-    i64 at = (i64)s->base[b].moved + o->disp;
+    i64 at = (i64)s->moved[b] + o->disp;
     if (at != (i32)at || at > INT32_MAX - 2 * SPAN || at < INT32_MIN + 2 * SPAN || o->size > SPAN) return;
     // The stack is written sooner or later. Elsewhere a load shares the check of a store before it, not behind it.
     bool write = (o->acc & IR_WR) || o->base == R_RSP;
