@@ -4,6 +4,12 @@
 #include "mem/base/err.h"
 #include "tcg/tcg.h"
 
+#ifdef DEBUG
+enum { DEBUGGING = 1 };
+#else
+enum { DEBUGGING = 0 };
+#endif
+
 static void verify(const struct ir *b, const char *pass)
 {
 #ifdef DEBUG
@@ -28,7 +34,10 @@ bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out)
     tb_front(e, t);
     verify(&e->ir, "front");
     log_ops(e, "OP");
-    opt_flags(e, t);
+    if (host_reads_liveness || e->log || DEBUGGING)
+        opt_flags(e, t);
+    else
+        opt_bare(e);
     verify(&e->ir, "opt_flags");
     log_ops(e, "OP after optimization");
     return host_emit(e, t, out);

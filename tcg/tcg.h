@@ -177,6 +177,7 @@ struct compile_env {
     struct ir ir;
     struct buf *log; // NULL, or where -d op, op_opt go
 };
+extern const bool host_reads_liveness; // need and live of operations
 // compile.c: front, opt, verify, host, in this order. False: does not fit into `out` (the caller makes room or gives
 // up).
 bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out);
@@ -197,7 +198,8 @@ void tcg_note_load(struct cpu *c, const struct insn *i);
 u16 tcg_x87_opcode(const struct insn *i);
 // front/vec.c: x87, MMX, SSE; false: not known.
 bool front_vec(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
-// opt/flags.c: fills in need and live.
+// opt/flags.c: `bare`; the other fills in need and live, too.
+void opt_bare(struct compile_env *e);
 void opt_flags(struct compile_env *e, const struct tb *t);
 // host/x64/: IR to host code.
 bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Which flags anybody may look at: one pass backwards over a block. Where translated code may leave for C (IR_EXIT,
-// every end of the block) all flags must be had, since a fault, an interrupt or the debugger may show them. The
-// exception that costs nothing in exactness is noted at jumps to the block's own start: `need` there is what the code
-// at the start looks at, so that the emitter may carry the record past the jump in registers only.
+// Which flags anybody may look at: one pass backwards over a block, for hosts that synthesize flags, and for people
+// (x64, which has them for nothing, asks only whether it must have a record: host/x64/flags.c). Where translated code
+// may leave for C (IR_EXIT, every end of the block) all flags must be had, since a fault, an interrupt or the debugger
+// may show them. The exception that costs nothing in exactness is noted at jumps to the block's own start: `need` there
+// is what the code at the start looks at, so that the emitter may carry the record past the jump in registers only.
 #include "tcg/tcg.h"
 
 static const u16 condition_reads[8] = {0x800, 0x001, 0x040, 0x041, 0x080, 0x004, 0x880, 0x8c0};
@@ -63,11 +64,13 @@ static u16 at_target(const struct pass *p, const struct ir_op *o)
     return p->opt && o->imm == p->start && o->size >= 4 ? p->from_start : IR_FL_ALL;
 }
 
+void opt_bare(struct compile_env *e) { e->bare = e->opt && !looked_at_from_start(&e->ir); }
+
 void opt_flags(struct compile_env *e, const struct tb *t)
 {
     struct pass p = {.b = &e->ir, .start = t->pa & 0xfff, .opt = e->opt, .live = IR_FL_ALL};
     p.from_start = p.opt ? looked_at_from_start(p.b) : IR_FL_ALL;
-    e->bare = !p.from_start;
+    opt_bare(e);
     for (u32 k = p.b->n; k-- > 0;) {
         struct ir_op *o = &p.b->op[k];
         const struct ir_fact *f = &ir_facts[o->op];

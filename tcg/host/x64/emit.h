@@ -142,8 +142,20 @@ struct opnd o_of(struct em *m, unsigned operand); // any IR operand but IR_IMM, 
 // ---- flags (flags.c)
 void fl_analyse(struct em *m);
 INLINE bool fl_wanted(const struct em *m) { return m->rec_after[m->i]; }
-u16 fl_host_after(const struct ir_op *o, u16 host); // what of the host's EFLAGS is the guest's then
-void fl_spare(struct em *m, unsigned g);            // guest register g is about to be written: keep the record
+// What an operation does to flags in the host's EFLAGS, and which of them it reads there.
+struct fl_effect {
+    u16 set, drop, reads;
+    bool looks; // at more than the operation: fl_host_looks()
+};
+extern const struct fl_effect fl_effects[IR_COUNT];
+u16 fl_host_looks(const struct ir_op *o, u16 host);
+INLINE u16 fl_host_after(const struct ir_op *o, u16 host) // what of the host's EFLAGS is the guest's then
+{
+    const struct fl_effect *e = &fl_effects[o->op];
+    host = e->set | (host & ~e->drop);
+    return likely(!e->looks) ? host : fl_host_looks(o, host);
+}
+void fl_spare(struct em *m, unsigned g); // guest register g is about to be written: keep the record
 void fl_set(struct em *m, unsigned op, unsigned dst, unsigned src, i64 imm);
 void fl_store_dst(struct em *m, unsigned reg); // cc_dst = host register (zero-extended already)
 void fl_store_src(struct em *m, unsigned reg);
@@ -153,7 +165,8 @@ bool fl_spilled(const struct flags_state *f);             // it is there already
 void fl_over(struct em *m, unsigned over); // CF (and OF) of the host go to cc_cf, cc_of; before: fl_over_begin
 void fl_over_begin(struct em *m, unsigned over);
 void fl_need(struct em *m, u16 mask); // the host's EFLAGS shall hold these; R11 is clobbered
-u16 cond_mask(unsigned cc);
+extern const u16 fl_cond_masks[8];
+INLINE u16 cond_mask(unsigned cc) { return fl_cond_masks[cc >> 1 & 7]; }
 
 // ---- flags by routines beside the code (eflags.c)
 void put_flags_thunks(struct em *m, const u8 *rx, struct host_entry *h);

@@ -5,28 +5,101 @@
 // computed again from the record: a comparison repeated costs less than saving EFLAGS.
 #include "tcg/host/x64/emit.h"
 
-u16 cond_mask(unsigned cc)
-{
-    static const u16 mask[8] = {FL_OF, FL_CF, FL_ZF, FL_CF | FL_ZF, FL_SF, FL_PF, FL_SF | FL_OF, FL_SF | FL_OF | FL_ZF};
-    return mask[cc >> 1 & 7];
-}
+const bool host_reads_liveness = false;
+const u16 fl_cond_masks[8] = {FL_OF, FL_CF, FL_ZF, FL_CF | FL_ZF, FL_SF, FL_PF, FL_SF | FL_OF, FL_SF | FL_OF | FL_ZF};
+
+enum {
+    ALL = FL_ARITH,
+    SHIFT = FL_CF | FL_ZF | FL_SF | FL_PF,
+    READS_COND = 0xffff, // by cc
+    READS_VEC = 0xfffe   // by its encoding
+};
+const struct fl_effect fl_effects[IR_COUNT] = {
+    [IR_ADD] = {ALL, 0},
+    [IR_OR] = {ALL, 0},
+    [IR_ADC] = {ALL, 0, FL_CF},
+    [IR_SBB] = {ALL, 0, FL_CF},
+    [IR_AND] = {ALL, 0},
+    [IR_SUB] = {ALL, 0},
+    [IR_XOR] = {ALL, 0},
+    [IR_CMP] = {ALL, 0},
+    [IR_TEST] = {ALL, 0},
+    [IR_NEG] = {ALL, 0},
+    [IR_XADD] = {ALL, 0},
+    [IR_CMPXCHG] = {ALL, 0},
+    [IR_VECF] = {ALL, 0},
+    [IR_POPCNT] = {ALL, 0},
+    [IR_SAHF] = {ALL & ~FL_OF, ALL},
+    [IR_RCL] = {FL_CF | FL_OF, ALL, FL_CF},
+    [IR_RCR] = {FL_CF | FL_OF, ALL, FL_CF},
+    [IR_ADCX] = {FL_CF | FL_OF, ALL, FL_CF | FL_OF},
+    [IR_ADOX] = {FL_CF | FL_OF, ALL, FL_CF | FL_OF},
+    [IR_BLSR] = {SHIFT & ~FL_PF, ALL},
+    [IR_BLSMSK] = {SHIFT & ~FL_PF, ALL},
+    [IR_BLSI] = {SHIFT & ~FL_PF, ALL},
+    [IR_BZHI] = {SHIFT & ~FL_PF, ALL},
+    [IR_BEXTR] = {0, ALL},
+    [IR_BSF] = {FL_ZF, ALL},
+    [IR_BSR] = {FL_ZF, ALL},
+    [IR_CMPXCHG2] = {FL_ZF, ALL},
+    [IR_INC] = {ALL & ~FL_CF, 0},
+    [IR_DEC] = {ALL & ~FL_CF, 0},
+    [IR_SHL] = {SHIFT | FL_OF, ALL},
+    [IR_SHR] = {SHIFT, ALL, 0, true},
+    [IR_SAR] = {SHIFT, ALL, 0, true},
+    [IR_VEC] = {0, 0, READS_VEC, true},
+    [IR_JRCXZ] = {0, 0, 0, true},
+    [IR_SHLD] = {SHIFT, ALL},
+    [IR_SHRD] = {SHIFT, ALL},
+    [IR_ROL] = {FL_CF | FL_OF, 0},
+    [IR_ROR] = {FL_CF | FL_OF, 0},
+    [IR_IMUL] = {FL_CF | FL_OF, ALL},
+    [IR_IMUL3] = {FL_CF | FL_OF, ALL},
+    [IR_MUL] = {FL_CF | FL_OF, ALL},
+    [IR_IMUL1] = {FL_CF | FL_OF, ALL},
+    [IR_BT] = {FL_CF, ALL},
+    [IR_BTS] = {FL_CF, ALL},
+    [IR_BTR] = {FL_CF, ALL},
+    [IR_BTC] = {FL_CF, ALL},
+    [IR_MEM] = {0, ALL},
+    [IR_CALL] = {0, ALL},
+    [IR_LOOKUP] = {0, ALL},
+    [IR_DIV] = {0, ALL},
+    [IR_IDIV] = {0, ALL},
+    [IR_SETFL] = {0, ALL},
+    [IR_CLRFL] = {0, ALL},
+    [IR_SHLV] = {0, ALL},
+    [IR_SHRV] = {0, ALL},
+    [IR_SARV] = {0, ALL},
+    [IR_ROLV] = {0, ALL},
+    [IR_RORV] = {0, ALL},
+    [IR_SHLDV] = {0, ALL},
+    [IR_SHRDV] = {0, ALL},
+    [IR_BITS_AT] = {0, ALL},
+    [IR_REPMOVS] = {0, ALL},
+    [IR_REPSTOS] = {0, ALL},
+    [IR_OFF] = {0, ALL},
+    [IR_SEGLOAD] = {0, ALL},
+    [IR_TSC] = {0, ALL},
+    [IR_TZCNT] = {0, ALL},
+    [IR_LZCNT] = {0, ALL},
+    [IR_GETFL] = {0, ALL},
+    [IR_PUTFL] = {0, ALL},
+    [IR_CHECK] = {0, ALL},
+    [IR_BITS] = {0, ALL},
+    [IR_MASK] = {0, ALL},
+    [IR_SETCC] = {0, 0, READS_COND},
+    [IR_CMOV] = {0, 0, READS_COND},
+    [IR_JCC] = {0, 0, READS_COND},
+};
 
 // Flags an operation reads from the host's EFLAGS.
-static u16 reads(const struct ir_op *o)
+INLINE u16 reads(const struct ir_op *o)
 {
-    switch (o->op) {
-    case IR_ADC:
-    case IR_SBB:
-    case IR_RCL:
-    case IR_RCR: return FL_CF;
-    case IR_ADCX:
-    case IR_ADOX: return FL_CF | FL_OF;
-    case IR_SETCC:
-    case IR_CMOV:
-    case IR_JCC: return cond_mask(o->cc);
-    case IR_VEC: return (u8)(o->imm >> 40) & IR_V_COND ? FL_CF | FL_ZF | FL_PF : 0;
-    default: return 0;
-    }
+    u16 r = fl_effects[o->op].reads;
+    if (likely(r < READS_VEC)) return r;
+    if (r == READS_COND) return cond_mask(o->cc);
+    return (u8)(o->imm >> 40) & IR_V_COND ? FL_CF | FL_ZF | FL_PF : 0;
 }
 
 // FLDCW and LDMXCSR look at the new word before they load it.
@@ -36,135 +109,43 @@ static bool is_fldcw(const struct ir_op *o)
     return ((u8)(o->imm >> 40) & IR_V_X87) && o->a == IR_M && (u8)(o->imm >> 16) == 0xd9 && (o->dst >> 3 & 7) == 5;
 }
 
-u16 fl_host_after(const struct ir_op *o, u16 host)
+u16 fl_host_looks(const struct ir_op *o, u16 host)
 {
-    enum { ALL = FL_ARITH, SHIFT = FL_CF | FL_ZF | FL_SF | FL_PF };
-    static const struct {
-        u16 set, drop;
-        bool looks; // at more than the operation
-    } after[IR_COUNT] = {
-        [IR_ADD] = {ALL, 0},
-        [IR_OR] = {ALL, 0},
-        [IR_ADC] = {ALL, 0},
-        [IR_SBB] = {ALL, 0},
-        [IR_AND] = {ALL, 0},
-        [IR_SUB] = {ALL, 0},
-        [IR_XOR] = {ALL, 0},
-        [IR_CMP] = {ALL, 0},
-        [IR_TEST] = {ALL, 0},
-        [IR_NEG] = {ALL, 0},
-        [IR_XADD] = {ALL, 0},
-        [IR_CMPXCHG] = {ALL, 0},
-        [IR_VECF] = {ALL, 0},
-        [IR_POPCNT] = {ALL, 0},
-        [IR_SAHF] = {ALL & ~FL_OF, ALL},
-        [IR_RCL] = {FL_CF | FL_OF, ALL},
-        [IR_RCR] = {FL_CF | FL_OF, ALL},
-        [IR_ADCX] = {FL_CF | FL_OF, ALL},
-        [IR_ADOX] = {FL_CF | FL_OF, ALL},
-        [IR_BLSR] = {SHIFT & ~FL_PF, ALL},
-        [IR_BLSMSK] = {SHIFT & ~FL_PF, ALL},
-        [IR_BLSI] = {SHIFT & ~FL_PF, ALL},
-        [IR_BZHI] = {SHIFT & ~FL_PF, ALL},
-        [IR_BEXTR] = {0, ALL},
-        [IR_BSF] = {FL_ZF, ALL},
-        [IR_BSR] = {FL_ZF, ALL},
-        [IR_CMPXCHG2] = {FL_ZF, ALL},
-        [IR_INC] = {ALL & ~FL_CF, 0},
-        [IR_DEC] = {ALL & ~FL_CF, 0},
-        [IR_SHL] = {SHIFT | FL_OF, ALL},
-        [IR_SHR] = {SHIFT, ALL, true},
-        [IR_SAR] = {SHIFT, ALL, true},
-        [IR_VEC] = {0, 0, true},
-        [IR_JRCXZ] = {0, 0, true},
-        [IR_SHLD] = {SHIFT, ALL},
-        [IR_SHRD] = {SHIFT, ALL},
-        [IR_ROL] = {FL_CF | FL_OF, 0},
-        [IR_ROR] = {FL_CF | FL_OF, 0},
-        [IR_IMUL] = {FL_CF | FL_OF, ALL},
-        [IR_IMUL3] = {FL_CF | FL_OF, ALL},
-        [IR_MUL] = {FL_CF | FL_OF, ALL},
-        [IR_IMUL1] = {FL_CF | FL_OF, ALL},
-        [IR_BT] = {FL_CF, ALL},
-        [IR_BTS] = {FL_CF, ALL},
-        [IR_BTR] = {FL_CF, ALL},
-        [IR_BTC] = {FL_CF, ALL},
-        [IR_MEM] = {0, ALL},
-        [IR_CALL] = {0, ALL},
-        [IR_LOOKUP] = {0, ALL},
-        [IR_DIV] = {0, ALL},
-        [IR_IDIV] = {0, ALL},
-        [IR_SETFL] = {0, ALL},
-        [IR_CLRFL] = {0, ALL},
-        [IR_SHLV] = {0, ALL},
-        [IR_SHRV] = {0, ALL},
-        [IR_SARV] = {0, ALL},
-        [IR_ROLV] = {0, ALL},
-        [IR_RORV] = {0, ALL},
-        [IR_SHLDV] = {0, ALL},
-        [IR_SHRDV] = {0, ALL},
-        [IR_BITS_AT] = {0, ALL},
-        [IR_REPMOVS] = {0, ALL},
-        [IR_REPSTOS] = {0, ALL},
-        [IR_OFF] = {0, ALL},
-        [IR_SEGLOAD] = {0, ALL},
-        [IR_TSC] = {0, ALL},
-        [IR_TZCNT] = {0, ALL},
-        [IR_LZCNT] = {0, ALL},
-        [IR_GETFL] = {0, ALL},
-        [IR_PUTFL] = {0, ALL},
-        [IR_CHECK] = {0, ALL},
-        [IR_BITS] = {0, ALL},
-        [IR_MASK] = {0, ALL},
-    };
-    host = after[o->op].set | (host & ~after[o->op].drop);
-    if (likely(!after[o->op].looks)) return host;
     if (o->op == IR_VEC) return is_fldcw(o) ? 0 : host;
     if (o->op == IR_JRCXZ) return o->asz == 2 ? 0 : host;
     return host | (o->imm == 1 ? FL_OF : 0); // SHR, SAR
 }
+
+// What an operation means to the record before it: KILL replaces it, LOOK looks at it, PASS lets it through though it
+// is a KILL.
+enum { KILL = 1, LOOK = 2, PASS = 4 };
+static const u8 record_use[IR_COUNT] = {
+#define IR(name, operands, writes, reads, props, ...)                                                                  \
+    [IR_##name] = (IR_FL_##writes == IR_FL_ALL && !((props)&IR_EXIT) && !(IR_FL_##reads & ~IR_FL_CF) ? KILL : 0) |     \
+                  ((props) & (IR_EXIT | IR_END) || IR_##name == IR_JCC || IR_##name == IR_JRCXZ ? LOOK : 0) |          \
+                  (IR_##name == IR_TZCNT || IR_##name == IR_LZCNT ? PASS : 0),
+#include "tcg/ir/ir.def"
+#undef IR
+};
 
 // rec_after[i]: may the record that is current behind operation i be looked at? Exits need it, and readers that do not
 // find their flags in the host's EFLAGS.
 void fl_analyse(struct em *m)
 {
     const struct ir *b = &m->e->ir;
-    bool blind[IR_MAX]; // a reader that does not find its flags
     u16 host = 0;
     for (u32 i = 0; i < b->n; i++) {
-        u16 r = reads(&b->op[i]);
-        blind[i] = r & ~host;
-        if (blind[i]) host = 0; // what computes them again destroys the others
+        bool blind = reads(&b->op[i]) & ~host; // a reader that does not find its flags
+        m->rec_after[i] = blind;
+        if (blind) host = 0; // what computes them again destroys the others
         host = fl_host_after(&b->op[i], host);
     }
     bool live = true;
     for (u32 i = b->n; i-- > 0;) {
-        const struct ir_op *o = &b->op[i];
-        const struct ir_fact *f = &ir_facts[o->op];
+        unsigned use = record_use[b->op[i].op];
+        bool look = m->rec_after[i] | !!(use & LOOK), pass = (use & (KILL | PASS)) != KILL;
         m->rec_after[i] = live;
-        if (!(f->props | f->writes | f->reads)) continue;
-        if (f->writes == IR_FL_ALL && !(f->props & IR_EXIT) && !(f->reads & ~IR_FL_CF)) live = false;
-        switch (o->op) {
-        case IR_JMP:
-        case IR_GO:
-        case IR_CALLTO:
-        case IR_CALLGO:
-        case IR_RET:
-        case IR_LEAVE:
-        case IR_JCC:
-        case IR_JRCXZ: live = true; break;
-        case IR_SHLV:
-        case IR_SHRV:
-        case IR_SARV:
-        case IR_SHLDV:
-        case IR_SHRDV:
-        case IR_CMPXCHG2:
-        case IR_TZCNT:
-        case IR_LZCNT:
-        case IR_SAHF: live |= m->rec_after[i]; break;
-        default: break;
-        }
-        if ((f->props & IR_EXIT) || blind[i]) live = true;
+        live = look | (live & pass);
     }
 }
 
