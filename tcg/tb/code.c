@@ -94,6 +94,7 @@ static void *arena(u64 size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) panic("out of memory for translated blocks");
+    madvise(p, size, MADV_HUGEPAGE);
     return p;
 }
 
@@ -112,15 +113,14 @@ void code_open(struct tcg *k, u64 bytes)
     k->host.log = &k->bus->log.cats;
     if (host_thunks(k->rw, k->rx, k->rx + k->stubs, &k->host) > k->stubs) panic("the thunks do not fit");
     k->code_first = (u32)align_up(code_stub(k, k->rec_size), PAGE_SIZE);
-    k->nstub = 0;
-    k->code_used = k->side_used = 0;
+    k->nstub = k->stub_large = 0;
+    k->code_used = k->code_first;
+    k->side_first = k->side_used = k->code_size - (u32)align_up(bytes / SIDE_PART, PAGE_SIZE);
+    k->code_large = k->code_first & ~(u32)(LARGE - 1);
+    k->side_large = k->side_first & ~(u32)(LARGE - 1);
     code_room(k);
     k->rec[0] = (struct tb_rec){.kind = REC_LEAVE, .cc_op = 0xffff, .cc_dst = CC_IN_MEMORY, .cc_src = CC_IN_MEMORY};
     k->rec_used = 1;
-    k->code_used = k->code_first;
-    k->code_large = (u32)align_up(k->code_first, LARGE);
-    k->side_first = k->side_used = k->code_size - (u32)align_up(bytes / SIDE_PART, PAGE_SIZE);
-    k->side_large = (u32)align_up(k->side_first, LARGE);
 }
 
 void code_close(struct tcg *k)
@@ -164,15 +164,17 @@ void code_count(struct tcg *k, bool on)
 #define MADV_COLLAPSE 25 // Linux 6.1; before, the kernel may do it by itself, or not
 #endif
 
-// Parts that are full become large pages: shared memory seldom gets them when it is touched first.
+// Memory about to be used is made of large pages, which shared memory seldom gets when it is touched first: all at once
+// is cheaper than a fault a page and mapping, and nothing is copied, as it would be later.
 static void large_pages(struct tcg *k, u32 used, u32 *done)
 {
-    for (; *done + LARGE <= used; *done += LARGE)
+    for (; *done < used + TB_CODE_MAX && *done + LARGE <= k->code_size; *done += LARGE)
         if (!madvise(k->rw + *done, LARGE, MADV_COLLAPSE)) madvise((void *)(k->rx + *done), LARGE, MADV_COLLAPSE);
 }
 
 bool code_room(struct tcg *k)
 {
+    large_pages(k, k->stubs + k->nstub * HOST_STUB, &k->stub_large);
     large_pages(k, k->code_used, &k->code_large);
     large_pages(k, k->side_used, &k->side_large);
     if (k->rec_used + TB_REC_MAX > k->nstub) {

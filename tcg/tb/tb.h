@@ -51,12 +51,12 @@ enum { DEATH_CPU, DEATH_DMA, DEATH_PAGE };
 struct tcg {
     struct bus *bus;
     struct tcg_config cfg;
-    u8 *rw;                               // the code memory, writable
-    const u8 *rx;                         // … and executable
-    u32 code_size, code_first, code_used; // thunks and stubs, code_first: blocks,
-    u32 side_first, side_used;            // … and code of edges, up to code_size
-    u32 code_large, side_large;           // up to where they are on the host's large pages
-    u8 *meta;                             // struct tb, by 16 bytes
+    u8 *rw;                                 // the code memory, writable
+    const u8 *rx;                           // … and executable
+    u32 code_size, code_first, code_used;   // thunks and stubs, code_first: blocks,
+    u32 side_first, side_used;              // … and code of edges, up to code_size
+    u32 stub_large, code_large, side_large; // up to where they are on the host's large pages
+    u8 *meta;                               // struct tb, by 16 bytes
     u64 meta_size, meta_used;
     struct tb_rec *rec;
     u32 rec_size, rec_used; // record 0 is nobody's
@@ -65,6 +65,7 @@ struct tcg {
     struct host_entry host;
     struct tb *hash[TB_HASH], *pages[TB_LISTS];
     struct tb *gone[TB_LISTS]; // dead, translated, and links may lead there: by (physical address, mode)
+    u64 graves[TB_LISTS / 64]; // lists of `gone` that have ever had any: what to look at in a cache line or two
     u32 users;
     struct cpu *cpu[64];
     u64 narrow[1 << 8]; // hash of the blocks that had TB_WIDE of them, by (physical address, mode)
