@@ -23,33 +23,38 @@ static bool in_reach(const struct insn *i, i32 off)
     return !i->is_mem || i->base != R_RIP || !__builtin_add_overflow(i->disp, off, &sum);
 }
 
-static bool emit(struct compile_env *e, const struct insn *i, unsigned k, i32 off, bool last)
+static void begin(struct front *f, struct compile_env *e)
+{
+    bool code64 = (e->key & MODE_CODE) == MODE_64;
+    *f = (struct front){.b = &e->ir,
+                        .c = e->c,
+                        .sw = code64               ? 8
+                              : e->key & MODE_SS32 ? 4
+                                                   : 2,
+                        .code64 = code64,
+                        .flat = e->key & MODE_FLAT,
+                        .key = e->key};
+}
+
+static bool emit(struct front *f, const struct insn *i, unsigned k, i32 off, bool last)
 {
     const struct emitter *x = &emitters[i->op];
     if (!x->fn || !in_reach(i, off)) return false;
-    bool code64 = (e->key & MODE_CODE) == MODE_64;
-    struct front f = {.b = &e->ir,
-                      .i = i,
-                      .c = e->c,
-                      .k = k,
-                      .ir = x->ir,
-                      .n = x->size ? x->size : i->osz,
-                      .sw = code64               ? 8
-                            : e->key & MODE_SS32 ? 4
-                                                 : 2,
-                      .code64 = code64,
-                      .flat = e->key & MODE_FLAT,
-                      .last = last,
-                      .key = e->key,
-                      .off = off};
-    return x->fn(&f);
+    f->i = i;
+    f->k = (u8)k;
+    f->ir = x->ir;
+    f->n = x->size ? x->size : i->osz;
+    f->last = last;
+    f->off = off;
+    return x->fn(f);
 }
 
-void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off)
+static void append(struct compile_env *e, struct front *f, const struct tb *t, unsigned k, i32 off)
 {
     const struct insn *i = &t->insn[k];
-    u32 n = e->ir.n, attr = insn_rows[i->op].attr;
-    if (emit(e, i, k, off, k + 1 == t->n)) return;
+    u32 n = e->ir.n;
+    if (likely(emit(f, i, k, off, k + 1 == t->n))) return;
+    u32 attr = insn_rows[i->op].attr;
     e->ir.n = n;
     if ((attr & (A_FPU | A_MMX | A_SSE)) && in_reach(i, off) && front_vec(e, t, k, off)) return;
     e->ir.n = n;
@@ -58,15 +63,24 @@ void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off)
         ir_add(&e->ir, k, IR_LEAVE, 0, IR_NONE, IR_NONE);
 }
 
+void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off)
+{
+    struct front f;
+    begin(&f, e);
+    append(e, &f, t, k, off);
+}
+
 void tb_front(struct compile_env *e, const struct tb *t)
 {
     struct ir *b = &e->ir;
+    struct front f;
     i32 off = t->pa & 0xfff;
+    begin(&f, e);
     b->n = 0;
     b->vec = false;
     for (unsigned k = 0; k < t->n; k++) {
         off += t->insn[k].len;
-        front_insn(e, t, k, off);
+        append(e, &f, t, k, off);
         if (b->n && ir_facts[b->op[b->n - 1].op].props & IR_END) return;
     }
     unsigned size = (e->key & MODE_CODE) == MODE_64 ? 8 : 4; // the instruction pointer is not cut in 16-bit code

@@ -76,7 +76,7 @@ static struct tb *untag(struct tb *t, int *which)
 static u64 first_bytes(const struct tb *t) { return min_u64(t->bytes, PAGE_SIZE - (t->pa & 0xfff)); }
 
 static struct tb **bucket(struct tcg *k, const struct tb *t) { return &k->hash[hash_block(t->pa, t->key)]; }
-static struct tb **grave(struct tcg *k, const struct tb *t) { return &k->gone[hash_block(t->pa, t->key) % TB_LISTS]; }
+static u32 hash_grave(const struct tb *t) { return hash_block(t->pa, t->key) % TB_LISTS; }
 
 static void take_out(struct tb **p, const struct tb *t)
 {
@@ -127,8 +127,10 @@ static void kill(struct tcg *k, struct tb *t)
     if (!t->code) return;
     unlink_all(k, t);
     host_patch_entry(k->rw, t->code, code_stub(k, t->rec));
-    t->hash = *grave(k, t);
-    *grave(k, t) = t;
+    u32 g = hash_grave(t);
+    t->hash = k->gone[g];
+    k->gone[g] = t;
+    k->graves[g / 64] |= 1ull << g % 64;
 }
 
 bool tb_insert(struct tcg *k, struct tb *t)
@@ -150,7 +152,9 @@ bool tb_insert(struct tcg *k, struct tb *t)
 
 void tb_translated(struct tcg *k, struct tb *t)
 {
-    for (struct tb **p = grave(k, t); *p; p = &(*p)->hash) {
+    u32 g = hash_grave(t);
+    if (likely(!(k->graves[g / 64] >> g % 64 & 1))) return;
+    for (struct tb **p = &k->gone[g]; *p; p = &(*p)->hash) {
         struct tb *old = *p;
         if (old->pa != t->pa || old->key != t->key) continue;
         host_patch_entry(k->rw, old->code, t->code);
@@ -267,6 +271,7 @@ void tb_forget(struct tcg *k)
     memset(k->hash, 0, sizeof k->hash);
     memset(k->pages, 0, sizeof k->pages);
     memset(k->gone, 0, sizeof k->gone);
+    memset(k->graves, 0, sizeof k->graves);
     k->meta_used = TB_FIRST;
     k->code_used = k->code_first;
     k->side_used = k->side_first;

@@ -3,25 +3,27 @@
 // host sees them.
 #include "tcg/host/x64/emit.h"
 
-// Bytes are stored through a local pointer: through m->p each would wait for the store of the one before.
+// Bytes are stored through a local pointer: through m->p each would wait for the store of the one before. Which of them
+// there are depends on the guest's code, so what can do without a branch does: bytes are stored in any case, and the
+// next one's place says whether they stay.
 INLINE u8 *put_opcode(u8 *p, unsigned pfx, u32 opc, unsigned size, unsigned rex, bool low)
 {
-    if (size == 2) *p++ = 0x66;
-    if (pfx) *p++ = (u8)pfx;
-    if (size == 8) rex |= 8;
-    if (rex || low) *p++ = 0x40 | rex;
-    if (opc > 0xff) {
-        if (opc > 0xffff) *p++ = (u8)(opc >> 16);
-        *p++ = (u8)(opc >> 8);
-    }
-    *p++ = (u8)opc;
-    return p;
+    *p = 0x66;
+    p += size == 2;
+    *p = (u8)pfx;
+    p += pfx != 0;
+    rex |= (size & 8) | (unsigned)low << 6;
+    *p = (u8)(0x40 | rex);
+    p += rex != 0;
+    unsigned n = 1 + (opc > 0xff) + (opc > 0xffff);
+    st32(p, __builtin_bswap32(opc << (32 - 8 * n)));
+    return p + n;
 }
 
 INLINE u8 *put_disp(u8 *p, unsigned mod, i32 disp)
 {
     st32(p, (u32)disp);
-    return p + (mod == 0x40 ? 1 : mod == 0x80 ? 4 : 0);
+    return p + (mod >> 6 & 1) + (mod >> 5 & 4);
 }
 
 INLINE u8 *put_modrm(u8 *p, unsigned pfx, u32 opc, unsigned size, unsigned reg, const struct opnd *rm)
@@ -66,8 +68,10 @@ void put_rmi(struct em *m, unsigned pfx, u32 opc, unsigned size, unsigned reg, c
 
 void put_rr(struct em *m, u32 opc, unsigned size, unsigned reg, unsigned rm)
 {
-    struct opnd o = o_reg(rm);
-    put_rm(m, 0, opc, size, reg, &o);
+    bool low = size == 1 && ((reg >= 4 && reg < 8) || (rm >= 4 && rm < 8));
+    u8 *p = put_opcode(m->p, 0, opc, size, (reg >> 1 & 4) | (rm >> 3 & 1), low);
+    *p = (u8)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    m->p = p + 1;
 }
 
 void put_load(struct em *m, unsigned size, unsigned reg, struct opnd from)

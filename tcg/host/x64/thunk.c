@@ -18,10 +18,11 @@ void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32
         const struct tb_rec *r = &h->rec[i];
         const u8 *middle = rx + (u64)i * HOST_STUB + 5, *end = middle + 5;
         u8 *p = rw + (u64)i * HOST_STUB;
-        p[0] = r->fill ? 0xe8 : 0x68;
-        st32(p + 1, r->fill ? (u32)(h->fill[r->fill - 1] - middle) : i);
-        p[5] = 0xe9;
-        st32(p + 6, (u32)((r->fill ? code + r->patch : h->stub) - end));
+        bool fill = r->fill;
+        u32 routine = (u32)(h->fill[fill ? r->fill - 1 : 0] - middle),
+            to = (u32)((fill ? code + r->patch : h->stub) - end);
+        st64(p, (fill ? 0xe8 : 0x68) | (u64)(fill ? routine : i) << 8 | (u64)0xe9 << 40 | (u64)to << 48);
+        st16(p + 8, (u16)(to >> 16));
     }
 }
 
