@@ -11,7 +11,7 @@
 
 // Bytes of blocks a byte of code; bytes of code a record: more than ever needed. Exit stubs, which are always
 // REC_AHEAD records ahead, take their part of the code memory, and so does the code of edges.
-enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096, SIDE_PART = 6 };
+enum { PER_META = 2, PER_REC = 32, REC_AHEAD = 4096, SIDE_PART = 5 };
 _Static_assert((int)REC_AHEAD >= (int)TB_REC_MAX, "a block's stubs are there before it is");
 
 // Address space that begins where the host's large pages do: hot code is spread over megabytes, and misses of the

@@ -162,6 +162,15 @@ u32 put_call(struct em *m)
     return here(m) - 4;
 }
 
+u32 short_jcc(struct em *m, unsigned cc)
+{
+    put8(m, 0x70 | cc);
+    put8(m, 0);
+    return here(m);
+}
+
+void short_here(struct em *m, u32 at) { m->start[at - 1] = (u8)(here(m) - at); }
+
 void patch_here(struct em *m, u32 at) { st32(m->start + at, here(m) - (at + 4)); }
 
 // ---- operands

@@ -38,21 +38,16 @@ static void put_pad(struct em *m, i32 off)
     struct opnd mode = O_CPU(jump_context);
     const struct ir_op next = {.imm = off, .insn = m->op->insn};
     put_rmi(m, 0, 0x81, 4, ALU_CMP, &mode, m->e->key & MODE_ALL, 4);
-    m->pad_at = put_jcc(m, C_NE);
+    u32 other = short_jcc(m, C_NE);
     put_lea(m, 8, H_T0, H_T0, NO_REG, 0, -off);
     put_store(m, 8, O_CPU(code_base), H_T0);
     m->fl.known = false; // the callee's record, in memory
     struct tb_rec *r = rec_new(m, REC_JUMP);
-    describe_edge(r, &next, 0);
-    if (r->kind == REC_FAR) {
-        put_far(m, r);
-    } else {
-        r->patch = put_jmp(m);
-        patch_to_exit(m, r->patch, (u32)(r - m->out->rec));
-    }
-    m->pad_rec = m->out->nrec;
-    r = rec_new(m, REC_LEAVE);
-    r->done = (u8)(m->op->insn + 1);
+    put_edge(m, r, &next, put_jmp(m));
+    short_here(m, other);
+    put_store(m, 8, O_CPU(gpr[R_RIP]), H_T0);
+    put_exit(m, m->out->nrec);
+    rec_new(m, REC_LEAVE)->done = (u8)(m->op->insn + 1);
 }
 
 void emit_callto(struct em *m)
@@ -62,20 +57,10 @@ void emit_callto(struct em *m)
         emit_jump(m);
         return;
     }
-    fl_spill(m, &m->fl);
-    vec_pointers(m);
-    u32 rec = m->out->nrec;
+    edge_spill(m, o);
     struct tb_rec *r = rec_new(m, REC_JUMP);
-    describe_edge(r, o, 0);
     put_frame(m);
-    u32 at = put_call(m);
-    if (r->kind == REC_FAR) {
-        m->call_at = at;
-        m->call_rec = rec;
-    } else {
-        r->patch = at;
-        patch_to_exit(m, at, rec);
-    }
+    put_edge(m, r, o, put_call(m));
     put_pad(m, o->disp);
 }
 
@@ -139,15 +124,6 @@ static void ret_cold(struct em *m)
 
 void call_cold(struct em *m)
 {
-    if (m->call_at) {
-        patch_here(m, m->call_at);
-        put_far(m, &m->out->rec[m->call_rec]);
-    }
-    if (m->pad_at) {
-        patch_here(m, m->pad_at);
-        put_store(m, 8, O_CPU(gpr[R_RIP]), H_T0);
-        put_exit(m, m->pad_rec);
-    }
     if (m->ret_at) ret_cold(m);
 }
 

@@ -281,14 +281,6 @@ static void emit_shift_double(struct em *m)
     fl_set(m, (CC_SHX + log2_of(size)) | CC_OVER, dst, CC_IN_MEMORY, 0);
 }
 
-static u32 short_jcc(struct em *m, unsigned cc)
-{
-    put8(m, 0x70 | cc);
-    put8(m, 0);
-    return here(m);
-}
-static void short_here(struct em *m, u32 at) { m->start[at - 1] = (u8)(here(m) - at); }
-
 // ---- records that say in memory what they are: where an operation may be the interpreter's, whose record differs
 void fl_record_kind(struct em *m, unsigned op)
 {
@@ -936,7 +928,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.op = &e->ir.op[0];
     m.live = m.x87 = 0;
     m.remade = false;
-    m.load_at = m.call_at = m.pad_at = m.ret_at = 0;
+    m.load_at = m.ret_at = 0;
     find_offsets(&m);
     vec_scan(&m);
     fl_analyse(&m);

@@ -80,9 +80,7 @@ struct em {
     struct stub stubs[TB_REC_MAX];
     u32 exits;              // offset of rec[0]'s exit stub from start
     u32 load_at, load_back; // prologue's branch to the loading of XMM, and the way back
-    // What call.c leaves for the cold part: branches (0: none), and the records by which they leave.
-    u32 call_at, call_rec;         // the call to a far edge
-    u32 pad_at, pad_rec;           // of a pad in another mode
+    // What call.c leaves for the cold part:
     u32 ret_at, ret_back, ret_rec; // RET that is not on the host's stack
     bool grouped;                  // else no groups
     u8 ngroups, in_ptr;            // in_ptr: the group whose range begins where R10 points
@@ -131,6 +129,8 @@ void put_lea(struct em *m, unsigned size, unsigned reg, unsigned base, unsigned 
 u32 put_jcc(struct em *m, unsigned cc); // rel32 to be patched; returns its offset
 u32 put_jmp(struct em *m);
 u32 put_call(struct em *m);
+u32 short_jcc(struct em *m, unsigned cc); // rel8; what short_here() wants
+void short_here(struct em *m, u32 at);
 void patch_here(struct em *m, u32 at);
 enum { C_O, C_NO, C_B, C_AE, C_E, C_NE, C_BE, C_A, C_S, C_NS, C_P, C_NP, C_L, C_GE, C_LE, C_G };
 
@@ -189,7 +189,8 @@ void emit_prologue(struct em *m);
 void describe_edge(struct tb_rec *r, const struct ir_op *o, unsigned flags);
 void patch_to_exit(struct em *m, u32 at, u32 rec); // the branch at `at` leaves by record rec
 void put_exit(struct em *m, u32 rec);
-void put_far(struct em *m, struct tb_rec *r); // a REC_FAR's guard and jump
+void put_edge(struct em *m, struct tb_rec *r, const struct ir_op *o, u32 at); // r is that of the branch at `at`
+void edge_spill(struct em *m, const struct ir_op *o);                         // before its record is made
 void emit_cold(struct em *m);
 
 // ---- CALL and RET on the host's own (call.c)

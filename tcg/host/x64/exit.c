@@ -204,9 +204,10 @@ void emit_prologue(struct em *m)
 // counted sub [left], net; jns rel32; jmp exit
 // far     the same behind a guard: cmp [generation]; jne exit; mov r11, base; cmp [code_base], r11; jne exit;
 //         sub [left], net; js exit (if counted); add [code_base], k; jmp rel32
-// The jcc whose rel32 is at tb_rec.resume (0: none) leaves by the exit as long as there is no link; else it leads to
-// what stores the record, `spill` bytes before patch, or `bare` bytes before if the record is not to be stored. All
-// that is EDGE_SIDE: not in the block, but made when the edge is linked first (host_side).
+// The branch (jcc, jmp, call) whose rel32 is at tb_rec.resume (0: none) leaves by the exit as long as there is no link;
+// else it leads to what stores the record, `spill` bytes before patch, or `bare` bytes before if the record is not to
+// be stored. All that is EDGE_SIDE: not in the block, but made when the edge is linked first (host_side). Every far one
+// is, since most are never linked, or it stands behind a CALL, which jumps anyhow.
 enum { NET = 4, COUNTED_TO = 7, COUNTED_LEN = 16, GUARD_LEN = 34, FAR_COUNT = 11, FAR_LEN = GUARD_LEN + 8 + 5 };
 
 static bool is_far(const struct ir_op *o) { return o->size == 2 || o->imm < 0 || o->imm >= (i64)PAGE_SIZE; }
@@ -236,7 +237,7 @@ static void put_counted(struct em *m, struct tb_rec *r)
     patch_to_exit(m, out, rec);
 }
 
-void put_far(struct em *m, struct tb_rec *r)
+static void put_far(struct em *m, struct tb_rec *r)
 {
     struct opnd base = O_CPU(code_base);
     u32 a, b, rec = (u32)(r - m->out->rec);
@@ -303,23 +304,40 @@ void host_patch_entry(u8 *rw_base, u32 at, u32 to)
 
 // ---- direct jumps
 
-// The block's last operation: nothing has been counted too much.
+// An edge by the branch at `at`, from where it is but a jump: nothing has been counted too much.
+void put_edge(struct em *m, struct tb_rec *r, const struct ir_op *o, u32 at)
+{
+    bool far = is_far(o);
+    describe_edge(r, o, far ? EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0) : 0);
+    patch_to_exit(m, at, (u32)(r - m->out->rec));
+    if (far)
+        r->resume = (u16)at;
+    else
+        r->patch = at;
+}
+
+// What an edge's own code stores if it is far, else the block.
+void edge_spill(struct em *m, const struct ir_op *o)
+{
+    if (!is_far(o)) fl_spill(m, &m->fl);
+    vec_pointers(m);
+}
+
+// The block's last operation.
 void emit_jump(struct em *m)
 {
     const struct ir_op *o = m->op;
-    struct tb_rec *r = rec_new(m, REC_JUMP);
-    bool loop = is_loop(m, o);
-    describe_edge(r, o, loop ? EDGE_COUNTED : 0);
-    if (!loop || !m->e->bare) fl_spill(m, &m->fl);
-    vec_pointers(m);
-    if (loop) {
+    if (is_loop(m, o)) {
+        struct tb_rec *r = rec_new(m, REC_JUMP);
+        describe_edge(r, o, EDGE_COUNTED);
+        if (!m->e->bare) fl_spill(m, &m->fl);
+        vec_pointers(m);
         put_counted(m, r);
-    } else if (r->kind == REC_FAR) {
-        put_far(m, r);
-    } else {
-        r->patch = put_jmp(m);
-        patch_to_exit(m, r->patch, (u32)(r - m->out->rec));
+        return;
     }
+    edge_spill(m, o);
+    struct tb_rec *r = rec_new(m, REC_JUMP);
+    put_edge(m, r, o, put_jmp(m));
 }
 
 // A branch in the block's middle, or with something to do on the way.
