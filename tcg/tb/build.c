@@ -134,7 +134,7 @@ bool tb_translate(struct cpu *c, struct tcg *k, struct tb *t, u64 rip)
     t->live = out.live;
     t->counted = out.counted;
     t->inside = out.inside;
-    t->bare = e->bare;
+    t->bare = e->bare && t->pa2 == ~(u64)0 && (t->key & MODE_FLAT || (t->key & MODE_CODE) == MODE_64);
     for (u32 i = 0; i < out.nrec; i++) out.rec[i].tb = tb_number(k, t);
     host_stubs(k->rw + k->stubs, k->rx + k->stubs, &k->host, k->rec_used, out.nrec, k->rx + t->code);
     k->code_used += align_up(out.len, 16);

@@ -384,10 +384,32 @@ static void end_of_memory(void)
     reset_tables();
 }
 
+// A branch whose target writes all flags, but lies on two pages, of which the second one goes.
+static void flags_there(void)
+{
+    static const u8 from[] = {0x83, 0xc1, 0xff, 0x75, 9, 0xcd, END_VEC}; // again: add $-1,%ecx; jnz over; int
+    static const u8 over[] = {0x3d, 0, 0, 0, 0, 0xeb, 0xeb};             // over: cmp $0,%eax; jmp again
+    test("flags before an instruction whose second page has gone", "vol. 3 6.5");
+    window_reset();
+    put(0xff0, from, sizeof from);
+    put(0xffe, over, sizeof over);
+    struct regs r = at(3, 0xff0);
+    r.cx = 40;
+    run(&r);
+    ends();
+    wpte_set(1, 0);
+    r.cx = 5;
+    run(&r);
+    event_is(PF, E_U, (void *)(ul)(WINDOW + 0xffe));
+    EQ("ecx", ev.r.cx, 4);
+    BITS("flags", ev.r.flags, F_CF | F_AF, 0x8d5);
+}
+
 void test_main(void)
 {
     begin(false);
     across();
+    flags_there();
     borders();
     length();
     end_of_memory();
