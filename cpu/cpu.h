@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The architectural state of one logical processor and the seams around it: pins (what a chipset does to it), engine
 // (who runs its instructions). One struct, hot part first: what translated code reaches with an 8-bit displacement from
-// a biased pointer (TCG_BIAS) lies in the first 256 bytes.
+// a biased pointer (TCG_BIAS) ends before seg; the first eight registers, which it keeps in the host's, need not be.
 #pragma once
 #include <setjmp.h>
 #include <stddef.h>
@@ -372,6 +372,7 @@ struct cpu {
     u64 jump_context; // what valid entries of jump[] carry: context, or that of global pages (kernel code, CR4.PGE)
     u64 host_exit;    // address of the code that leaves translated code
     u64 host_flags;   // … of the code that brings the flags, whatever their record, to the host's
+    u64 group_ptr[4]; // host addresses of what one check has covered (tcg/host/x64/group.c)
 
     struct seg seg[S_COUNT];
     u64 gdt_base, idt_base;
@@ -453,7 +454,6 @@ struct cpu {
     struct tlb_filled filled[2];
     u8 slot_global[TLB_SLOTS];
     u64 behind_stamp[2][2]; // [write][global page]
-    u64 group_ptr[4];       // the translator's: host addresses of what one check has covered (tcg/host/x64/group.c)
     u64 refills;            // of the first level from `behind` by translated code
     // Stores beside code: the block of memory (the system's) and its ram.code_lines. Of many of them one is told to C
     // (mem/bus.c: data_beside_code()), when beside_left has got below 0.
@@ -465,7 +465,9 @@ struct cpu {
     struct int_memo int_memo[64];
     struct ret_memo ret_memo[8];
 };
-_Static_assert(offsetof(struct cpu, seg) <= 256, "the hot part must stay within reach of 8-bit displacements");
+enum { TCG_BIAS = 192 };
+_Static_assert(offsetof(struct cpu, gpr[R_R8]) >= TCG_BIAS - 128 && offsetof(struct cpu, seg) <= TCG_BIAS + 128,
+               "the hot part must stay within reach of 8-bit displacements");
 
 INLINE u64 cpu_rip(const struct cpu *c) { return c->gpr[R_RIP]; }
 INLINE bool cpu_has(const struct cpu *c, unsigned feat) { return c->feat[feat / 64] >> feat % 64 & 1; }

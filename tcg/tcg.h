@@ -36,7 +36,6 @@
 #include "interp/interp.h"
 #include "tcg/ir/ir.h"
 
-#define TCG_BIAS 128
 enum { TB_MAX = 48 /* instructions */, TB_COLD_RUNS = 4 /* executions by the interpreter's functions first */ };
 
 enum tb_rec_kind {
@@ -144,7 +143,7 @@ struct tb {
     u8 fails;
     u8 counted,
         inside;  // entries behind the count, and behind all that an edge from the block to itself need not repeat
-    bool bare;   // it overwrites all arithmetic flags before anybody may look at them
+    bool bare;   // it overwrites all arithmetic flags before anybody may look at them, be it at its entry's checks
     bool narrow; // accesses have their own checks: common ones have failed too often
     u8 wide;     // how often
     u32 in;      // first record of the edges that lead here

@@ -921,7 +921,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
     m.bmi2 = __builtin_cpu_supports("bmi2");
     m.nstub = 0;
     m.exits = (u32)(out->stubs - out->rx);
-    m.m_disp = 0;
+    m.m_disp = m.sp = 0;
     if (out->size < 2048) return false;
     out->nrec = 0;
     m.i = 0;
@@ -939,6 +939,7 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
         m.op = &e->ir.op[m.i];
         if (unlikely(m.p > m.end - 256 || out->nrec > TB_REC_MAX - 24 || m.nstub > TB_REC_MAX - 24)) return false;
         m.left_insn = false;
+        sp_before(&m);
         if (out->map) out->map[m.i] = (u16)here(&m);
         emit_op(&m);
         if (m.left_insn)
@@ -948,7 +949,10 @@ bool host_emit(struct compile_env *e, const struct tb *t, struct tb_code *out)
         // Behind an instruction that C has executed they are loaded if anybody wants them.
         m.fl.host = m.left_insn ? FL_ARITH : fl_host_after(m.op, m.fl.host);
         if (m.i + 1 < e->ir.n && m.op[1].insn == m.op->insn) continue;
-        if (out->nrec != m.first_rec) insn_done(&m);
+        if (out->nrec != m.first_rec) {
+            if (m.open_until <= m.i) sp_settle(&m); // C may come back here
+            insn_done(&m);
+        }
         m.remade = false;
     }
     if (m.p + m.nstub * 12 > m.end) return false;

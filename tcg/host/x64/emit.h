@@ -59,6 +59,7 @@ struct group {
     u16 last;   // operation
     u8 members;
     bool write;
+    bool kept; // its address goes to cpu.group_ptr: R10 has another one before the last member
 };
 enum { NO_GROUP = 0xff, GROUP_FORGET = 0xfe /* of an operation that may use R10 */, GROUPS_KEPT = 4 };
 struct em {
@@ -76,6 +77,7 @@ struct em {
     bool left_insn;       // the operation left for the interpreter unconditionally
     bool remade;          // the guest instruction has put a record of its own in the place of memory's
     i32 m_disp;           // of IR_M from R10
+    i32 sp;               // what guest RSP still has to be moved by
     u32 nstub, first_rec; // first_rec: of the guest instruction under way
     struct stub stubs[TB_REC_MAX];
     u32 exits;              // offset of rec[0]'s exit stub from start
@@ -84,7 +86,7 @@ struct em {
     u32 ret_at, ret_back, ret_rec; // RET that is not on the host's stack
     bool grouped;                  // else no groups
     u8 ngroups, in_ptr;            // in_ptr: the group whose range begins where R10 points
-    u8 kept[GROUPS_KEPT];          // groups whose addresses are in cpu.group_ptr
+    u8 kept[GROUPS_KEPT];          // groups that are open; their addresses are in cpu.group_ptr (group.kept)
     u16 open_until;                // the last operation that counts on one of them
     struct group groups[64];
     u8 group_of[IR_MAX];    // of a MEM
@@ -208,12 +210,16 @@ void put_event_thunks(struct em *m, const u8 *rx, struct host_entry *h);
 // ---- memory (mem.c)
 void emit_mem(struct em *m);
 void emit_lea(struct em *m);
+// What a row of PUSHes and POPs moves guest RSP by is added up until somebody may see it.
+void sp_before(struct em *m); // the current operation
+void sp_settle(struct em *m);
 void emit_rep(struct em *m);                                                           // REP MOVS, REP STOS
 unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned tmp); // returns the register
 // ---- accesses that share a check (group.c)
 void groups_find(struct em *m);
 void groups_close(struct em *m);               // C has run: nothing holds any longer
-bool group_follows(struct em *m);              // the current MEM has been checked: IR_M is set
+bool group_has(const struct em *m);            // the current operation is a MEM that has been checked …
+bool group_follows(struct em *m);              // … and IR_M is set
 const struct group *group_leads(struct em *m); // it is to check for a group
 void group_open(struct em *m);                 // it has: R10 points to the start
 // ---- what emit.c does for others

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How a block is entered and left: prologue, exits to the interpreter's function, direct jumps and their links, the
 // jump cache. tcg/tcg.h has the contract with exec.c.
+#include "mem/base/err.h"
 #include "tcg/host/x64/emit.h"
 
 // Offset of the guest instruction k from code_base.
@@ -51,6 +52,7 @@ enum { RESUME_LATER = 0xffff };
 
 void exit_at(struct em *m, u32 at)
 {
+    if (unlikely(m->sp)) panic("IR operation %u leaves, and nobody has settled RSP", m->op->op);
     struct tb_rec *r = rec_new(m, REC_INSN);
     r->resume = RESUME_LATER;
     patch_to_exit(m, at, (u32)(r - m->out->rec));
@@ -60,6 +62,7 @@ void exit_if(struct em *m, unsigned cc) { exit_at(m, put_jcc(m, cc)); }
 
 void exit_insn(struct em *m, bool resume)
 {
+    sp_settle(m);
     struct tb_rec *r = rec_new(m, REC_INSN);
     const struct ir *b = &m->e->ir;
     bool leave = m->i + 1 < b->n && m->op[1].op == IR_LEAVE;
@@ -304,11 +307,12 @@ void host_patch_entry(u8 *rw_base, u32 at, u32 to)
 
 // ---- direct jumps
 
-// An edge by the branch at `at`, from where it is but a jump: nothing has been counted too much.
+// An edge at the block's end, by the branch at `at`. Far ones count themselves, since the target's count would leave
+// with a record that may not have been stored.
 void put_edge(struct em *m, struct tb_rec *r, const struct ir_op *o, u32 at)
 {
     bool far = is_far(o);
-    describe_edge(r, o, far ? EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0) : 0);
+    describe_edge(r, o, far ? EDGE_COUNTED | EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0) : 0);
     patch_to_exit(m, at, (u32)(r - m->out->rec));
     if (far)
         r->resume = (u16)at;

@@ -14,6 +14,7 @@ struct scan {
     struct em *m;
     i32 moved[BASES];    // by known steps, since the base last changed otherwise
     u8 latest[BASES][2]; // groups that were opened last since then, [write]; NO_GROUP
+    u8 in_ptr;           // as in struct em
 };
 
 static unsigned base_slot(unsigned operand) { return operand < 16 ? operand : operand == IR_BASE ? 16 : 17; }
@@ -79,7 +80,10 @@ static void follow(struct scan *s, const struct ir_op *o)
         if (kind & IR_V_REG_GPR) operand_written(s, o->dst);
         if (kind & IR_V_RM_GPR) operand_written(s, o->a);
         return;
-    default: all_changed(s); s->m->group_of[s->m->i] = GROUP_FORGET;
+    default:
+        all_changed(s);
+        s->m->group_of[s->m->i] = GROUP_FORGET;
+        s->in_ptr = NO_GROUP;
     }
 }
 
@@ -100,7 +104,8 @@ static bool join(struct em *m, unsigned g, i32 at, unsigned size)
 static void group_access(struct scan *s, const struct ir_op *o)
 {
     struct em *m = s->m;
-    unsigned full = m->code64 ? 8 : 4, b = base_slot(o->base);
+    unsigned full = m->code64 ? 8 : 4, b = base_slot(o->base), before = s->in_ptr;
+    s->in_ptr = NO_GROUP;
     if (o->seg != IR_NONE || o->index != IR_NONE || o->asz != full || (o->acc & IR_ALIGN)) return;
     i64 at = (i64)s->moved[b] + o->disp;
     if (at != (i32)at || at > INT32_MAX - 2 * SPAN || at < INT32_MIN + 2 * SPAN || o->size > SPAN) return;
@@ -113,14 +118,17 @@ static void group_access(struct scan *s, const struct ir_op *o)
         m->groups[g] =
             (struct group){.lo = (i32)at, .hi = (i32)at + o->size, .last = m->i, .members = 1, .write = write};
         s->latest[b][write] = (u8)g;
+    } else if (g != before) {
+        m->groups[g].kept = true;
     }
+    s->in_ptr = (u8)g;
     m->group_of[m->i] = (u8)g;
     m->group_at[m->i] = (i32)at;
 }
 
 void groups_find(struct em *m)
 {
-    struct scan s = {.m = m};
+    struct scan s = {.m = m, .in_ptr = NO_GROUP};
     const struct ir *b = &m->e->ir;
     m->ngroups = 0;
     m->open_until = 0;
@@ -147,18 +155,26 @@ void groups_close(struct em *m)
     m->in_ptr = NO_GROUP;
 }
 
+// Where its address is kept; GROUPS_KEPT: the check has to be made.
+static unsigned kept_at(const struct em *m)
+{
+    unsigned k = 0, g = m->grouped && m->op->op == IR_MEM ? m->group_of[m->i] : NO_GROUP;
+    if (g == NO_GROUP) return GROUPS_KEPT;
+    if (m->in_ptr != g && !m->groups[g].kept) return GROUPS_KEPT; // R10 was wanted for more than the scan knew of
+    while (k < GROUPS_KEPT && m->kept[k] != g) k++;
+    return k;
+}
+
+bool group_has(const struct em *m) { return kept_at(m) < GROUPS_KEPT; }
+
 bool group_follows(struct em *m)
 {
-    unsigned g = m->grouped ? m->group_of[m->i] : NO_GROUP;
-    if (g == NO_GROUP) return false;
-    for (unsigned k = 0; k < GROUPS_KEPT; k++) {
-        if (m->kept[k] != g) continue;
-        if (m->in_ptr != g) put_load(m, 8, H_PTR, o_mem(H_CPU, CPU_DISP(group_ptr) + (i32)k * 8));
-        m->in_ptr = (u8)g;
-        m->m_disp = m->group_at[m->i] - m->groups[g].lo;
-        return true;
-    }
-    return false;
+    unsigned k = kept_at(m), g = m->group_of[m->i];
+    if (k == GROUPS_KEPT) return false;
+    if (m->in_ptr != g) put_load(m, 8, H_PTR, o_mem(H_CPU, CPU_DISP(group_ptr) + (i32)k * 8));
+    m->in_ptr = (u8)g;
+    m->m_disp = m->group_at[m->i] - m->groups[g].lo;
+    return true;
 }
 
 const struct group *group_leads(struct em *m)
@@ -177,5 +193,5 @@ void group_open(struct em *m)
     m->kept[k] = (u8)g;
     m->in_ptr = (u8)g;
     if (m->groups[g].last > m->open_until) m->open_until = m->groups[g].last;
-    put_store(m, 8, o_mem(H_CPU, CPU_DISP(group_ptr) + (i32)k * 8), H_PTR);
+    if (m->groups[g].kept) put_store(m, 8, o_mem(H_CPU, CPU_DISP(group_ptr) + (i32)k * 8), H_PTR);
 }

@@ -91,10 +91,36 @@ unsigned emit_address(struct em *m, const struct ir_op *o, unsigned to, unsigned
     return to;
 }
 
+// Guest RSP + constant, as a whole.
+static bool is_sp_step(const struct em *m, const struct ir_op *o)
+{
+    unsigned full = m->code64 ? 8 : 4;
+    return o->op == IR_LEA && o->dst == R_RSP && o->base == R_RSP && o->index == IR_NONE && o->size == full &&
+           o->asz == full;
+}
+
+void sp_settle(struct em *m)
+{
+    if (!m->sp) return;
+    put_lea(m, m->code64 ? 8 : 4, H_GUEST_SP, H_GUEST_SP, NO_REG, 0, m->sp);
+    m->sp = 0;
+}
+
+void sp_before(struct em *m)
+{
+    const struct ir_op *o = m->op;
+    const struct ir_fact *f = &ir_facts[o->op];
+    if (!m->sp || is_sp_step(m, o) || group_has(m)) return;
+    bool uses = o->dst == R_RSP || o->a == R_RSP || o->base == R_RSP || o->index == R_RSP || f->regs == IR_W_DI;
+    if (uses || (f->props & (IR_EXIT | IR_END)) || f->regs == IR_W_ANY || o->op == IR_JCC || o->op == IR_JRCXZ)
+        sp_settle(m);
+}
+
 void emit_lea(struct em *m)
 {
     const struct ir_op *o = m->op;
     if (o->dst < 20) fl_spare(m, o->dst);
+    if (is_sp_step(m, o) && !__builtin_add_overflow(m->sp, o->disp, &m->sp)) return;
     struct opnd d = o_of(m, o->dst);
     bool direct = d.kind == O_REG && o->size >= 4 && o->asz >= o->size && o->base != o->index;
     // The destination may be used for the base on the way: not if it is the index.
