@@ -69,7 +69,8 @@ enum {               // tb_rec.resume_flags: what exec.c does before it goes on 
     // Of edges:
     EDGE_COUNTED = 1, // it counts cpu.left itself: to be led behind the target's count
     EDGE_SIDE = 2,    // its code is made by host_side() before it is linked first (patch is 0 until then)
-    EDGE_STORED = 4   // memory has cc_op already
+    EDGE_STORED = 4,  // memory has cc_op already
+    EDGE_TAKEN = 8    // a jump's target, which may raise or be cut, even if it is the next instruction
 };
 INLINE u64 tcg_cut(u64 v, u32 op) { return v << (64 - (8u << (op & 3))) >> (64 - (8u << (op & 3))); }
 // Brings the record into cpu/flags.h's form: whenever C runs.

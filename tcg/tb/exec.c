@@ -289,18 +289,13 @@ static bool rip_canonical(u64 rip) { return (u64)((i64)(rip << 16) >> 16) == rip
 
 // The exit leads to the next instruction: a jump not taken, or the block's end by length. Nothing raises here, whatever
 // lies there: the next fetch does.
-static bool goes_on(const struct tb *t, const struct tb_rec *r)
-{
-    i32 next = t->pa & 0xfff;
-    for (unsigned k = 0; k <= r->insn; k++) next += t->insn[k].len;
-    return r->target == next || !(insn_rows[t->insn[r->insn].op].attr & A_END);
-}
+static bool goes_on(const struct tb_rec *r) { return !(r->resume_flags & EDGE_TAKEN); }
 
 // Target of a jump as the instruction would have it: cut to its operand size.
 static u64 cut_target(const struct tb *t, const struct tb_rec *r, u64 rip)
 {
     const struct insn *i = &t->insn[r->insn];
-    return goes_on(t, r) ? rip : i->osz == 2 ? (u16)rip : i->osz == 4 ? (u32)rip : rip;
+    return goes_on(r) ? rip : i->osz == 2 ? (u16)rip : i->osz == 4 ? (u32)rip : rip;
 }
 
 // A jump that raises: executed again by the interpreter's function.
@@ -325,7 +320,7 @@ static void exit_jump(struct cpu *c, struct exec *e, const struct tb *t, struct 
         bad = to > c->seg[S_CS].limit;
     }
     if (unlikely(bad)) {
-        if (!goes_on(t, r))
+        if (!goes_on(r))
             refuse_jump(c, e, t, r);
         else
             c->gpr[R_RIP] = to;

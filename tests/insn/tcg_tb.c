@@ -125,12 +125,13 @@ static struct tb_rec *record(struct stand_in *s, unsigned kind, unsigned insn, i
     return r;
 }
 
-static void jump(struct stand_in *s, unsigned insn, i32 target)
+static void jump(struct stand_in *s, unsigned insn, i32 target, unsigned flags)
 {
     bool far = target & ~0xfff;
     struct tb_rec *r = record(s, far ? REC_FAR : REC_JUMP, insn, target);
     u32 n = s->out->rec0 + s->out->nrec - 1;
     r->done = (u8)(insn + 1);
+    r->resume_flags = (u8)flags;
     if (far) {
         s->p = put32(s->p, 0), s->p = put32(s->p, 0); // a NOP would do: never reached
         s->p -= 8;
@@ -169,7 +170,7 @@ bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out)
         const struct insn *i = &t->insn[k];
         bool direct = i->op == OP_JMP_Jb || i->op == OP_JMP_Jz;
         if (direct) {
-            jump(&s, k, at + i->len + (i32)i->imm);
+            jump(&s, k, at + i->len + (i32)i->imm, EDGE_TAKEN);
             open = false;
             break;
         }
@@ -179,7 +180,7 @@ bool tb_compile(struct compile_env *e, const struct tb *t, struct tb_code *out)
         open = !(insn_rows[i->op].attr & (A_END | A_SYS | A_IO)) || i->op == OP_JCC_Jb || i->op == OP_JCC_Jz;
         if (open) r->resume = (u16)(s.p - out->rw);
     }
-    if (open) jump(&s, t->n - 1, at);
+    if (open) jump(&s, t->n - 1, at, 0);
     out->len = (u32)(s.p - out->rw);
     return true;
 }

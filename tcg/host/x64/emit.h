@@ -188,7 +188,6 @@ void emit_jrcxz(struct em *m);
 void emit_lookup(struct em *m);
 void emit_go(struct em *m);
 void emit_prologue(struct em *m);
-void describe_edge(struct tb_rec *r, const struct ir_op *o, unsigned flags);
 void patch_to_exit(struct em *m, u32 at, u32 rec); // the branch at `at` leaves by record rec
 void put_exit(struct em *m, u32 rec);
 void put_edge(struct em *m, struct tb_rec *r, const struct ir_op *o, u32 at); // r is that of the branch at `at`

@@ -216,12 +216,19 @@ enum { NET = 4, COUNTED_TO = 7, COUNTED_LEN = 16, GUARD_LEN = 34, FAR_COUNT = 11
 static bool is_far(const struct ir_op *o) { return o->size == 2 || o->imm < 0 || o->imm >= (i64)PAGE_SIZE; }
 static bool is_loop(const struct em *m, const struct ir_op *o) { return !is_far(o) && o->imm == offset_of(m, 0); }
 
-void describe_edge(struct tb_rec *r, const struct ir_op *o, unsigned flags)
+static bool is_taken(const struct em *m, const struct ir_op *o)
+{
+    unsigned insn = m->t->insn[o->insn].op;
+    return o->op == IR_JCC || o->op == IR_JRCXZ || o->op == IR_CALLTO ||
+           (o->op == IR_JMP && (insn == OP_JMP_Jb || insn == OP_JMP_Jz));
+}
+
+static void describe_edge(const struct em *m, struct tb_rec *r, const struct ir_op *o, unsigned flags)
 {
     r->kind = is_far(o) ? REC_FAR : REC_JUMP;
     r->target = (i32)o->imm;
     r->done = (u8)(o->insn + 1);
-    r->resume_flags = (u8)flags;
+    r->resume_flags = (u8)(flags | (is_taken(m, o) ? EDGE_TAKEN : 0));
 }
 
 static void put_count(struct em *m)
@@ -312,7 +319,7 @@ void host_patch_entry(u8 *rw_base, u32 at, u32 to)
 void put_edge(struct em *m, struct tb_rec *r, const struct ir_op *o, u32 at)
 {
     bool far = is_far(o);
-    describe_edge(r, o, far ? EDGE_COUNTED | EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0) : 0);
+    describe_edge(m, r, o, far ? EDGE_COUNTED | EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0) : 0);
     patch_to_exit(m, at, (u32)(r - m->out->rec));
     if (far)
         r->resume = (u16)at;
@@ -333,7 +340,7 @@ void emit_jump(struct em *m)
     const struct ir_op *o = m->op;
     if (is_loop(m, o)) {
         struct tb_rec *r = rec_new(m, REC_JUMP);
-        describe_edge(r, o, EDGE_COUNTED);
+        describe_edge(m, r, o, EDGE_COUNTED);
         if (!m->e->bare) fl_spill(m, &m->fl);
         vec_pointers(m);
         put_counted(m, r);
@@ -350,7 +357,7 @@ static void taken(struct em *m, u32 at)
     const struct ir_op *o = m->op;
     struct tb_rec *r = rec_new(m, REC_JUMP);
     bool direct = m->t->n == o->insn + 1u && !is_far(o) && fl_spilled(&m->fl) && !m->x87;
-    describe_edge(r, o, direct ? 0 : EDGE_COUNTED | EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0));
+    describe_edge(m, r, o, direct ? 0 : EDGE_COUNTED | EDGE_SIDE | (m->fl.op_stored ? EDGE_STORED : 0));
     patch_to_exit(m, at, (u32)(r - m->out->rec));
     if (direct)
         r->patch = at; // the branch itself is the link
@@ -400,7 +407,7 @@ void emit_jcc(struct em *m)
     put8(m, 0x70 | (o->cc ^ 1));
     put8(m, COUNTED_LEN);
     struct tb_rec *r = rec_new(m, REC_JUMP);
-    describe_edge(r, o, EDGE_COUNTED);
+    describe_edge(m, r, o, EDGE_COUNTED);
     put_counted(m, r);
 }
 

@@ -405,11 +405,36 @@ static void flags_there(void)
     BITS("flags", ev.r.flags, F_CF | F_AF, 0x8d5);
 }
 
+// A branch to the next instruction that is taken is not the same as one that is not.
+static void taken_by_0(void)
+{
+    static const struct {
+        const char *name;
+        u8 b[4];
+        u32 n, flags;
+    } t[] = {
+        {"JC", {0x66, 0x72, 0}, 3, F_CF}, {"JMP", {0x66, 0xeb, 0}, 3, 0}, {"JC, not taken", {0x66, 0x72, 0}, 3, 0}};
+    for (unsigned k = 0; k < ARRAY_LEN(t); k++) {
+        test2("EIP is cut by a taken branch of 16 bits:", t[k].name, "vol. 2 Jcc, JMP");
+        window_reset();
+        put(0x100, t[k].b, t[k].n);
+        put_end(0x100 + t[k].n);
+        struct regs r = at(3, 0x100);
+        r.flags |= t[k].flags;
+        W16(0x100 + t[k].n) = END_VEC << 8 | 0xcd;
+        run(&r);
+        ends();
+        EQ("at", ev.r.ip, (k == 2 ? WINDOW : 0) + 0x100 + t[k].n + 2);
+        W16(0x100 + t[k].n) = 0;
+    }
+}
+
 void test_main(void)
 {
     begin(false);
     across();
     flags_there();
+    taken_by_0();
     borders();
     length();
     end_of_memory();
