@@ -300,7 +300,7 @@ static bool parse_pattern(struct mon_call *a, const char *p, unsigned size, stru
     return false;
 }
 
-// First address behind addr, where nothing is, that something may be at.
+// First address behind addr, where nothing is, that something may be at; ~0: nothing is. 0: addr is on the last page.
 static u64 after_hole(u64 addr, bool phys)
 {
     struct cpu *c = mon_the_cpu();
@@ -327,7 +327,7 @@ static u64 find_in(struct mon_call *a, u64 addr, u64 len, const struct pattern *
         u64 n = min_u64(min_u64(left, CHUNK), PAGE_SIZE - ((addr + have) & 0xfff));
         bool ok = !n || look(addr + have, b + have, n, phys);
         if (!ok) {
-            u64 skip = min_u64(left, after_hole(addr + have, phys) - (addr + have));
+            u64 to = after_hole(addr + have, phys), skip = ~to ? min_u64(left, to - (addr + have)) : left;
             addr += have + skip;
             left -= skip;
             have = 0;
@@ -371,6 +371,7 @@ void mon_find(struct mon_call *a)
         mon_fail(a, "find: at most 1 TB at once");
         return;
     }
+    if (addr) len = min_u64(len, -addr); // the address space ends
     for (int i = 0; i < 2 + phys; i++) {
         rest += strcspn(rest, " \t");
         rest += strspn(rest, " \t");

@@ -29,6 +29,8 @@ static const struct fuzz_seed seeds[] = {
     FUZZ_SEED("step -v 2"),
     FUZZ_SEED("page 0xfffff000"),
     FUZZ_SEED("find/4w -p 0 0x10000 0x1234 \"ab\""),
+    FUZZ_SEED("find -1 0x100 0"),
+    FUZZ_SEED("find -p -4097 -1 \"a\""),
     FUZZ_SEED("bt 5"),
     FUZZ_SEED("print-stack 4"),
     FUZZ_SEED("u /3h 0x7c00"),
