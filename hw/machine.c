@@ -18,7 +18,7 @@
 #define SLICE_NS   200000     // … and, in host mode, about as long at the most
 #define SLICE_MIN  64u        // … but never fewer instructions
 #define ANCHOR_NS  100000     // turns that begin within so long of each other share what the TSC is computed from
-#define PAIR_TICKS 20000      // host ticks that reading both clocks may take, to be one time
+#define PAIR_TICKS 20000      // host ticks that reading both clocks may take, to be one time: better a sixteenth
 #define RATE_FIRST 10000000   // ns after which the rate of the host's TSC is known, …
 #define RATE_LATER 1000000000 // … and is measured again
 #define LATE_NS    10000000   // a batch of events that takes the host longer is not caught up
@@ -309,11 +309,17 @@ static void measure_rate(struct machine *m, u64 ns, u64 ticks)
 // False: this turn has no function.
 static bool anchor(struct machine *m)
 {
-    u64 from = host_ticks(m);
+    u64 from = host_ticks(m), gap = 0, ns = 0;
     if (m->tsc.scale && (u128)(from - m->tsc.from) * m->tsc.rate >> 32 < ANCHOR_NS) return true;
-    u64 ns = host_now(m);
     m->tsc.scale = 0;
-    if (host_ticks(m) - from > PAIR_TICKS) return false; // the host was away in between
+    for (unsigned k = 0; k < 4 && (!k || gap > PAIR_TICKS / 16); k++) { // the host may be away in between
+        u64 before = host_ticks(m), at = host_now(m), took = host_ticks(m) - before;
+        if (k && took >= gap) continue;
+        ns = at;
+        gap = took;
+        from = before + took / 2;
+    }
+    if (gap > PAIR_TICKS) return false;
     measure_rate(m, ns, from);
     if (!m->tsc.rate) return false;
     u64 time = by_time(m, max_u64(ns - m->host_base, m->bus.clock.now));
