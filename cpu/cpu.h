@@ -307,20 +307,22 @@ struct cpu_pins {
 
 // How translated code computes pins.tsc by itself during a turn of the CPU (hw/machine.c has the reasons):
 // HOST    base + (host's TSC - from) * scale / 2^32; base before `from`, and no more from CPU_TSC_FAR on: who has been
-//         away for so long, within a turn, slept
+//         away for so long, within a turn, slept. At least `last` + step, which it then is: hosts' counters go in
+//         steps, and may show two readers of the guest's what no processor does, the same
 // ICOUNT  base + retired instructions * scale nanoseconds, hz ticks a second
 // ASK     not at all.
 enum { CPU_TSC_FAR = 1 << 28 };
 enum cpu_tsc_kind { CPU_TSC_ASK, CPU_TSC_HOST, CPU_TSC_ICOUNT };
 struct cpu_tsc {
-    u64 base, from, scale, hz;
+    u64 base, from, scale, hz, last, step;
     enum cpu_tsc_kind kind;
 };
-INLINE u64 cpu_tsc_host(const struct cpu_tsc *t, u64 ticks)
+INLINE u64 cpu_tsc_host(struct cpu_tsc *t, u64 ticks)
 {
     u64 d = ticks > t->from ? ticks - t->from : 0;
     if (unlikely(d > CPU_TSC_FAR)) d = CPU_TSC_FAR;
-    return t->base + (u64)((u128)d * t->scale >> 32);
+    u64 v = t->base + (u64)((u128)d * t->scale >> 32), least = t->last + t->step;
+    return t->last = v < least ? least : v;
 }
 
 // Who runs instructions.

@@ -21,6 +21,7 @@
 #define PAIR_TICKS 20000      // host ticks that reading both clocks may take, to be one time: better a sixteenth
 #define RATE_FIRST 10000000   // ns after which the rate of the host's TSC is known, …
 #define RATE_LATER 1000000000 // … and is measured again
+#define TSC_FAST   250000000  // Hz; from there on nobody reads it twice within a tick
 #define LATE_NS    10000000   // a batch of events that takes the host longer is not caught up
 
 static u64 host_now(struct machine *m) { return m->time.host_ns ? m->time.host_ns(m->time.owner) : 0; }
@@ -335,9 +336,15 @@ static void begin_turn(struct machine *m, struct cpu *c)
     int shift = m->time.icount_shift;
     if (shift >= 0) {
         u64 others = machine_icount(m) - cpu_icount(c);
-        c->tsc = (struct cpu_tsc){m->warp + (others << shift), 0, 1ull << shift, m->tsc_hz, CPU_TSC_ICOUNT};
+        c->tsc = (struct cpu_tsc){
+            .base = m->warp + (others << shift), .scale = 1ull << shift, .hz = m->tsc_hz, .kind = CPU_TSC_ICOUNT};
     } else if (m->time.host_ticks && m->running && anchor(m)) {
-        c->tsc = (struct cpu_tsc){m->tsc.base, m->tsc.from, m->tsc.scale, m->tsc_hz, CPU_TSC_HOST};
+        c->tsc = (struct cpu_tsc){.base = m->tsc.base,
+                                  .from = m->tsc.from,
+                                  .scale = m->tsc.scale,
+                                  .last = m->tsc.floor,
+                                  .step = m->tsc_hz >= TSC_FAST,
+                                  .kind = CPU_TSC_HOST};
     }
 }
 
@@ -349,7 +356,7 @@ static void end_turn(struct machine *m, struct cpu *c)
 
 u64 machine_tsc(struct machine *m)
 {
-    const struct cpu *c = m->ncpus ? m->cpu[m->bus.cur_cpu] : NULL;
+    struct cpu *c = m->ncpus ? m->cpu[m->bus.cur_cpu] : NULL;
     if (c && c->tsc.kind == CPU_TSC_HOST) return cpu_tsc_host(&c->tsc, host_ticks(m));
     return max_u64(by_time(m, clock_now(&m->bus.clock)), m->tsc.floor);
 }

@@ -150,13 +150,12 @@ static void loads_in_64_bit(void)
 
 // RDTSC and RDTSCP by the number of retired instructions, asked for by the reference, computed in place by the
 // translator; then by the host's. Rings 0 and 3, CR4.TSD, TSC_ADJUST, times past 580 years.
-static u64 shown; // if by the host's, what it is
-static struct cpu_tsc by_icount;
 static u64 tsc_pin(void *owner, unsigned cpu)
 {
     struct machine *m = owner;
-    if (shown) return shown;
-    return muldiv64(by_icount.base + cpu_icount(m->c) * by_icount.scale, by_icount.hz, NS_PER_SEC);
+    struct cpu_tsc *t = &m->c->tsc;
+    if (t->kind == CPU_TSC_HOST) return cpu_tsc_host(t, 1ull << 60); // of no concern: too far, or before `from`
+    return muldiv64(t->base + cpu_icount(m->c) * t->scale, t->hz, NS_PER_SEC);
 }
 static void tsc(void)
 {
@@ -190,15 +189,19 @@ static void tsc(void)
         }
         struct cpu *a = m[0]->c, *b = m[1]->c;
         for (unsigned turn = 0; turn < 120 && !check_ctx.bad; turn++) {
-            by_icount = (struct cpu_tsc){turn * 0x123456789, 0, 1ull << turn % 5, 2600000000, CPU_TSC_ICOUNT};
-            if (turn % 9 == 8) by_icount.base = ~(u64)0 - 4000;
-            shown = turn % 7 == 6 ? 0xfffffff0 + turn : 0;
-            u64 to = shown; // … by a counter that is before it, or has gone too far
-            b->tsc = by_icount;
-            if (shown) b->tsc = (struct cpu_tsc){to, turn & 1 ? ~(u64)0 : 0, 3ull << 32, 0, CPU_TSC_HOST};
-            if (shown && !(turn & 1)) shown += 3ull * CPU_TSC_FAR;
+            struct cpu_tsc t = {
+                .base = turn * 0x123456789, .scale = 1ull << turn % 5, .hz = 2600000000, .kind = CPU_TSC_ICOUNT};
+            if (turn % 9 == 8) t.base = ~(u64)0 - 4000;
+            if (turn % 7 > 4)
+                t = (struct cpu_tsc){.base = 0xfffffff0 + turn,
+                                     .from = turn & 1 ? ~(u64)0 : 0,
+                                     .scale = 3ull << 32,
+                                     .last = turn % 3 ? 0 : 0x100000000,
+                                     .step = turn % 7 == 5,
+                                     .kind = CPU_TSC_HOST};
             for (unsigned k = 0; k < 2; k++) {
                 struct cpu *c = m[k]->c;
+                c->tsc = t;
                 c->tsc_adjust = (u64)turn << 33;
                 c->tsc_offset = turn % 3;
                 c->cr4 = (mode == 2 ? CR4_PAE : 0) | (turn % 11 == 10 ? CR4_TSD : 0);

@@ -68,6 +68,11 @@ void put_tsc_thunk(struct em *m, const u8 *rx, struct host_entry *h)
     put_rm(m, 0, 0xf7, 8, 4, &scale);
     put_rmi(m, 0, 0x0fac, 8, H_RDX, &a, 32, 1); // shrd
     put_alu(m, ALU_ADD, 8, a, O_CPU(tsc.base));
+    put_load(m, 8, H_T0, O_CPU(tsc.last));
+    put_alu(m, ALU_ADD, 8, t0, O_CPU(tsc.step));
+    put_alu(m, ALU_CMP, 8, a, t0);
+    put_rm(m, 0, 0x0f40 | C_B, 8, H_RAX, &t0);
+    put_store(m, 8, O_CPU(tsc.last), H_RAX);
     u32 have = here(m);
     put_alu(m, ALU_ADD, 8, a, O_CPU(tsc_offset));
     put_alu(m, ALU_ADD, 8, a, O_CPU(tsc_adjust));

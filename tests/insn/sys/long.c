@@ -859,14 +859,16 @@ static void aux(void)
 static void counter(void)
 {
     enum { READS = 30000 };
-    u64 last = tsc(), back = 0;
+    u64 last = tsc(), back = 0, same = 0;
     test("the time-stamp counter", "vol. 3 17.17");
     for (u32 i = 0; i < READS; i++) {
         u64 a = tsc(), b = rdmsr(0x10), c = tsc();
         back += a < last || b < a || c < b;
-        last = c;
+        last = tsc();
+        same += last == c || tsc() == last;
     }
     EQ("it never runs back", back, 0);
+    EQ("nor stands", same, 0);
     u64 old = rdmsr(0x10);
     wrmsr(0x10, 1ul << 50);
     u64 set = tsc();
