@@ -456,7 +456,11 @@ struct cpu {
     struct tlb_filled filled[2];
     u8 slot_global[TLB_SLOTS];
     u64 behind_stamp[2][2]; // [write][global page]
-    u64 refills;            // of the first level from `behind` by translated code
+    // A walk for translated code has found that the access faults: the page | key (tlb_refill()) and a mark, 0:
+    // nothing, with the error code. It holds while C executes the instruction that the exit was for.
+    u64 fault_page;
+    u32 fault_err;
+    u64 refills; // of the first level from `behind` by translated code
     // Stores beside code: the block of memory (the system's) and its ram.code_lines. Of many of them one is told to C
     // (mem/bus.c: data_beside_code()), when beside_left has got below 0.
     const u8 *beside_host;

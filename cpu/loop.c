@@ -15,6 +15,7 @@ static void unwind(struct cpu *c)
     c->icount += c->engine->progress(c);
     if (c->cur && !c->exc_here) c->gpr[R_RIP] = c->engine->fault_rip(c);
     c->exc_here = false;
+    c->fault_page = 0;
     if (!cpu_code64(c)) c->gpr[R_RIP] = (u32)c->gpr[R_RIP];
     c->cur = NULL;
 }

@@ -19,15 +19,26 @@ struct walk {
     bool w, u, nx;
     bool watched; // a debugger wants to know
     bool calm;    // nothing but memory may be read, nothing written: MMU_CALM
+    bool vague;   // … and would have had to be: a fault tells nothing
 };
 
+static void walk_begin(struct walk *k, struct cpu *c, unsigned commit)
+{
+    k->c = c;
+    k->n = 0;
+    k->w = k->u = true;
+    k->nx = k->vague = false;
+    k->watched = commit && hook_walks(c);
+    k->calm = commit == MMU_CALM;
+}
+
 // Reads an entry and accumulates its rights; false if not present or with reserved bits set (then *err is filled).
-static bool walk_step(struct walk *k, u64 at, u64 rsvd, bool rights, u32 *err)
+INLINE bool walk_step(struct walk *k, u64 at, u64 rsvd, bool rights, u32 *err)
 {
     at &= k->c->a20_mask;
-    struct phys_page g = phys_page(k->c->bus, at, false);
-    if (unlikely(!g.host && k->calm)) return false;
-    u64 e = likely(g.host != NULL) ? ld_size(g.host + (at & 0xfff), k->size) : bus_load(k->c->bus, at, k->size);
+    const u8 *p = phys_read(k->c->bus, at);
+    if (unlikely(!p && k->calm)) return k->vague = true, false;
+    u64 e = likely(p != NULL) ? (k->size == 8 ? ld64(p) : ld32(p)) : bus_load(k->c->bus, at, k->size);
     if (unlikely(k->watched)) hook_walk(k->c, at, e, k->size, false);
     k->at[k->n] = at;
     k->pte[k->n++] = e;
@@ -113,13 +124,39 @@ static bool walk64(struct walk *k, u64 lin, struct mmu_result *r, struct walk_ca
 }
 
 // May the access be made, given the rights along the walk? SDM vol. 3 4.6.1.
+INLINE bool may(const struct cpu *c, bool w, bool u, bool nx, int acc, bool user, bool implicit)
+{
+    if (user) return u && (acc != ACC_WRITE || w) && !(acc == ACC_EXEC && nx);
+    if (acc == ACC_EXEC) return !nx && !(u && (c->cr4 & CR4_SMEP));
+    if (u && (c->cr4 & CR4_SMAP) && (implicit || !(c->eflags & FL_AC))) return false;
+    return acc != ACC_WRITE || w || !(c->cr0 & CR0_WP);
+}
 static bool permitted(struct cpu *c, const struct walk *k, int acc, bool user, bool implicit)
 {
-    bool wp = c->cr0 & CR0_WP;
-    if (user) return k->u && (acc != ACC_WRITE || k->w) && !(acc == ACC_EXEC && k->nx);
-    if (acc == ACC_EXEC) return !k->nx && !(k->u && (c->cr4 & CR4_SMEP));
-    if (k->u && (c->cr4 & CR4_SMAP) && (implicit || !(c->eflags & FL_AC))) return false;
-    return acc != ACC_WRITE || k->w || !wp;
+    return may(c, k->w, k->u, k->nx, acc, user, implicit);
+}
+
+// The commonest walk of all in one go: the page table is known, its entry allows the access and has its marks. False:
+// nothing has been done.
+static bool walk_known(struct cpu *c, const struct walk_cache *wc, u64 lin, int acc, bool user, bool implicit,
+                       struct mmu_result *r)
+{
+    unsigned slot = lin >> 21 & 63;
+    if (wc->at[slot].gen != wc->gen || wc->at[slot].page != lin >> 21 || unlikely(hook_walks(c))) return false;
+    const u8 *p = phys_read(c->bus, (wc->at[slot].table + (lin >> 12 & 0x1ff) * 8) & c->a20_mask);
+    if (unlikely(!p)) return false;
+    u64 e = ld64(p), marks = PTE_P | PTE_A | (acc == ACC_WRITE ? PTE_D : 0);
+    u64 rsvd = (PTE_ADDR & ~c->phys_mask) | (c->efer & EFER_NXE ? 0 : PTE_NX);
+    bool w = wc->at[slot].w && (e & PTE_W), u = wc->at[slot].u && (e & PTE_U), nx = wc->at[slot].nx || (e & PTE_NX);
+    if ((e & marks) != marks || (e & rsvd) || !may(c, w, u, nx, acc, user, implicit)) return false;
+    *r = (struct mmu_result){.pa = (e & PTE_ADDR) | (lin & 0xfff),
+                             .page_bits = 12,
+                             .writable = w,
+                             .user = u,
+                             .nx = nx,
+                             .global = (e & PTE_G) && (c->cr4 & CR4_PGE),
+                             .dirty = e & PTE_D};
+    return true;
 }
 
 static void set_ad(struct walk *k, bool dirty)
@@ -151,12 +188,14 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
         r.writable = r.user = r.dirty = true;
         return r;
     }
-    struct walk k = {.c = c, .w = true, .u = true, .watched = commit && hook_walks(c), .calm = commit == MMU_CALM};
     struct walk_cache *wc = commit && (c->efer & EFER_LMA) ? tlb_walk_cache(c) : NULL;
+    if (wc && walk_known(c, wc, lin, acc, user, implicit, &r)) return r;
+    struct walk k;
+    walk_begin(&k, c, commit);
     bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, &r, wc) : walk32(&k, lin, &r);
     if (wc && k.n == 1 && !(ok && permitted(c, &k, acc, user, implicit))) { // judge by the tables as they are
-        wc->gen++;
-        k = (struct walk){.c = c, .w = true, .u = true, .watched = k.watched, .calm = k.calm};
+        wc->at[lin >> 21 & 63].gen = 0;
+        walk_begin(&k, c, commit);
         r = (struct mmu_result){.page_bits = 12};
         ok = walk64(&k, lin, &r, wc);
     }
@@ -167,11 +206,12 @@ struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool
     if (!ok) {
         bool has_i = ((c->efer & EFER_NXE) && (c->cr4 & CR4_PAE)) || (c->cr4 & CR4_SMEP);
         r.fault = true;
+        r.vague = k.vague;
         r.err |= (acc == ACC_WRITE ? PF_W : 0) | (user ? PF_U : 0) | (acc == ACC_EXEC && has_i ? PF_I : 0);
         return r;
     }
     if (commit == MMU_CALM && !all_marked(&k, acc == ACC_WRITE)) {
-        r.fault = true;
+        r.fault = r.vague = true;
         return r;
     }
     if (commit) set_ad(&k, acc == ACC_WRITE);
@@ -192,8 +232,9 @@ struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool comm
 
 bool mmu_peek(struct cpu *c, u64 lin, u64 *pa)
 {
-    struct walk k = {.c = c, .w = true, .u = true};
+    struct walk k;
     struct mmu_result r = {.pa = lin};
+    walk_begin(&k, c, 0);
     bool ok = !(c->cr0 & CR0_PG) || (c->cr4 & CR4_PAE ? walk64(&k, lin, &r, NULL) : walk32(&k, lin, &r));
     *pa = r.pa & c->a20_mask;
     return ok;

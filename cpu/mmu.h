@@ -16,12 +16,13 @@ struct mmu_result {
     bool writable, user, nx, global, dirty; // as accumulated along the walk
     u32 err;                                // why it faults, if it does (with PF_* bits)
     bool fault;
+    bool vague; // MMU_CALM: … and nobody knows whether the access would
 };
 // Walks the tables for an access (ACC_*) by user or supervisor. Sets A and D bits if `commit`, else changes nothing.
 struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool commit);
 // The same, told apart: `implicit` is a supervisor access that the processor makes on its own (SMAP forbids user pages
 // then). commit MMU_CALM: as if committing, but where A or D would have to be set, or an entry is not in memory, it is
-// a fault (that tells nothing).
+// a fault (a vague one).
 enum { MMU_CALM = 2 };
 struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit);
 // Physical address after A20, or raises #PF. `system`: implicit supervisor access.
@@ -63,7 +64,7 @@ INLINE void tlb_new_generation(struct cpu *c, bool global)
     cpu_set_jump_context(c);
 }
 // Page tables that 4-level walks found last (SDM vol. 3 4.10.3): the way to them need not be walked again. Emptied by
-// every flush (gen), and by any walk that fails through it.
+// every flush (gen); a walk that fails through an entry drops it.
 struct walk_cache {
     u64 gen;
     struct {

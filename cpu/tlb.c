@@ -55,6 +55,7 @@ struct tlb2 {
     u64 refused;                    // page | key that tlb_refill() has refused last: device memory, pages with code
 };
 #define ITLB_GLOBAL 1
+enum { FAULT_KNOWN = 0x800 }; // of cpu.fault_page, above tlb_refill()'s key
 
 static u32 set_hash(u64 page) { return (u32)(page * 0x9e3779b97f4a7c15ull >> (64 - PAGE_SET_BITS)); }
 // Where the page is, or would be.
@@ -371,8 +372,16 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
     c->tlb2->large_page = large;
     if (e && allows(c, e->flags, acc, user, implicit)) return large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
     if (e) e->flags = 0; // SDM vol. 3 4.10.4.1: a fault drops what was cached; so does a first write (D)
-    struct mmu_result r = mmu_walk_kind(c, lin, acc, user, implicit, true);
+    struct mmu_result r;
+    u64 known = (lin & PAGE_MASK) | (u64)(c->tlb - c->tlbs) << 1 | (acc == ACC_WRITE) | FAULT_KNOWN;
+    if (c->fault_page == known && acc != ACC_EXEC && !system) {
+        r.fault = true;
+        r.err = c->fault_err;
+    } else {
+        r = mmu_walk_kind(c, lin, acc, user, implicit, true);
+    }
     if (r.fault) {
+        c->fault_page = 0;
         c->cr2 = lin;
         log_item(&c->bus->log, LOG_MMU, "page fault at %llx error %x\n", (unsigned long long)lin, r.err);
         cpu_raise_err(c, EXC_PF, r.err);
@@ -466,7 +475,13 @@ enum tlb_refill tlb_refill(struct cpu *c, u64 lin, u32 key)
         pa = large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
     } else {
         struct mmu_result r = mmu_walk_kind(c, lin, acc, c->cpl == 3, false, MMU_CALM);
-        if (r.fault) return REFILL_NOT; // what lookup() has found is dropped when the access is made
+        if (r.fault) { // what lookup() has found is dropped when the access is made
+            if (!r.vague) {
+                c->fault_page = which | FAULT_KNOWN;
+                c->fault_err = r.err;
+            }
+            return REFILL_NOT;
+        }
         if (e) e->flags = 0;
         insert(c, lin, &r);
         t->global = r.global;

@@ -144,6 +144,7 @@ void phys_rebuild(struct bus *b)
     }
     free(cut);
     p->hit = 0;
+    p->read_len = 0;
     p->stale = false;
     bool code = code_moved(b);
     note_pieces(p);
@@ -178,6 +179,21 @@ struct phys_page phys_page(struct bus *b, u64 pa, bool write)
     struct phys_page g2 = {.ram = r->ram, .ram_off = off, .host = r->ram->host + off};
     g2.direct = !write || (!r->ram->rom && !r->ram->flags[off >> PAGE_BITS]);
     return g2;
+}
+
+u8 *phys_read_slow(struct bus *b, u64 pa)
+{
+    struct phys *p = &b->phys;
+    struct phys_page g = phys_page(b, pa, false);
+    if (!g.host) return NULL;
+    const struct range *r = phys_find(b, pa & PAGE_MASK);
+    u64 first = align_up(r->first, PAGE_SIZE), end = (r->last + 1) & PAGE_MASK; // (RAM ends below the last page)
+    if (end > first) {
+        p->read_first = first;
+        p->read_len = end - first;
+        p->read_host = g.host - ((pa & PAGE_MASK) - first);
+    }
+    return g.host + (pa & 0xfff);
 }
 
 u64 phys_line_mask(u64 off, u64 len)

@@ -48,6 +48,9 @@ struct phys {
     u32 hold; // bus_map_begin depth
     bool stale;
     u32 hit; // last range found
+    // The last memory that phys_read() has found: whole pages.
+    u64 read_first, read_len;
+    u8 *read_host;
 };
 
 // Makes a zero-filled block (host memory is touched lazily). NULL with a message if the host has not that much.
@@ -64,6 +67,14 @@ struct phys_page {
     bool direct; // plain access through host is all there is to it
 };
 struct phys_page phys_page(struct bus *b, u64 pa, bool write);
+// The byte at pa, to be read, as phys_page() would find it: NULL if its page is not memory.
+#define phys_read(b, pa) phys_read_from(b, &(b)->phys, pa)
+u8 *phys_read_slow(struct bus *b, u64 pa);
+INLINE u8 *phys_read_from(struct bus *b, const struct phys *p, u64 pa)
+{
+    u64 at = pa - p->read_first;
+    return likely(at < p->read_len) ? p->read_host + at : phys_read_slow(b, pa);
+}
 
 // Marks [pa, pa+len) as holding code; a page's first mark calls hooks.protect. No RAM there: false (code must not be
 // cached).

@@ -275,7 +275,10 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
         s->slow_jump++;
     else
         s->fallback[e->slot[0].op]++;
+    // What a walk has found (cpu.fault_page) is good until something is written.
+    if (insn_rows[e->slot[0].op].attr & A_STR) c->fault_page = 0;
     in_c(c, e, rip);
+    c->fault_page = 0;
     if (insn_rows[e->slot[0].op].attr & A_SYS) tcg_note_load(c, e->slot);
     if (unlikely(wide) && e->k->epoch == epoch && !t->dead) {
         struct tb *own = tb_at(e->k, r->tb);
@@ -433,7 +436,10 @@ static void enter(struct cpu *c, struct exec *e, const struct tb *t, const u8 *a
         }
         if (unlikely(e->check != NULL)) {
             c->gpr[R_RIP] = c->code_base + (u64)(i64)r->target;
-            if (!check_look(c, e->check)) return;
+            if (!check_look(c, e->check)) {
+                c->fault_page = 0;
+                return;
+            }
         }
         if (!exit_insn(c, e, t, r)) return;
         if (unlikely(e->check != NULL) && !resume_check(c, e, t, r->insn + 1u)) return;

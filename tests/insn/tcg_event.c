@@ -18,7 +18,7 @@
 //   7380h: add; jmp main                                                     exceptions
 struct stretch {
     u16 at;
-    u8 n, b[64];
+    u8 n, b[112];
 };
 static const struct stretch code64[] = {
     {0x0, 42, {0xbc, 0x00, 0x90, 0x40, 0x00, 0x49, 0x83, 0xc0, 0x01, 0x39, 0xd8, 0xcd, 0x80, 0x48,
@@ -85,7 +85,7 @@ static u64 right_desc(const struct pair *p, u16 sel)
 }
 
 // Everything as it was in the beginning, code too.
-static void revive(struct pair *p)
+static void put_code(struct pair *p)
 {
     const struct stretch *code = p->code64 ? code64 : code32;
     for (int k = 0; k < 2; k++)
@@ -95,6 +95,9 @@ static void revive(struct pair *p)
             memcpy(to, code[i].b, code[i].n);
             p->m[k]->c->engine->invalidate(p->m[k]->c, MAIN + code[i].at, code[i].n);
         }
+}
+static void revive(struct pair *p)
+{
     static const u16 sels[] = {K_CS, K_DS, U_CS, U_DS, K_CS64, U_CS64};
     for (unsigned v = 0; v < 32; v++) set_vector(p, v, code_sel(p), FAULT, 0x8e, 0);
     for (unsigned v = 0; v < 3; v++)
@@ -186,7 +189,10 @@ static void disturb(struct pair *p)
     case 19:
     case 20:
     case 21:
-    case 22: revive(p); break;
+    case 22:
+        put_code(p);
+        revive(p);
+        break;
     default: break;
     }
 }
@@ -257,6 +263,7 @@ static void run(struct pair *p)
     for (unsigned s = S_ES; s <= S_GS; s++) // segments that ring 3 may keep
         if (s != S_CS && s != S_SS) RUNS(p->m[0]->c, seg_load(p->m[0]->c, s, U_DS));
     memcpy(p->start, p->m[0]->c->seg, sizeof p->start);
+    put_code(p);
     revive(p);
     // undisturbed: nearly all in place
     for (int k = 0; k < 2; k++) CHECK_EQ(cpu_run(p->m[k]->c, 20000), CPU_STOP_BUDGET);
@@ -277,6 +284,7 @@ static void run(struct pair *p)
         if (check_ctx.bad) printf("# turn %u\n", turn);
         if (why[0] == CPU_STOP_BUDGET) continue;
         p->stops++;
+        put_code(p);
         revive(p);
     }
     CHECK(p->m[0]->c->gpr[R_RBP] > 100);
@@ -297,8 +305,79 @@ static void flat_32(void)
     run(&p);
 }
 
+// ---- page faults: ring 3 works on 16 pages, whose entries lack this and that; the handler gives a page, or more of
+// it, and notes CR2 and error code in R8 and R9
+//   7000h: to ring 3      7080h: #PF      7100h: reads, writes, read-modify-writes, push and pop, vectors, REP MOVSB
+static const struct stretch faulting[] = {
+    {0x0, 23, {0xbc, 0x00, 0x90, 0x40, 0x00, 0x6a, 0x23, 0x68, 0x00, 0xa0, 0x00, 0x00,
+               0x6a, 0x02, 0x6a, 0x33, 0x68, 0x00, 0x71, 0x00, 0x00, 0x48, 0xcf}},
+    {0x80, 62, {0x50, 0x53, 0x0f, 0x20, 0xd0, 0x49, 0x01, 0xc0, 0x49, 0xc1, 0xc1, 0x03, 0x4c, 0x33, 0x4c, 0x24,
+                0x10, 0x0f, 0x01, 0x38, 0xc1, 0xe8, 0x0c, 0x83, 0xe0, 0x0f, 0x48, 0x8d, 0x1c, 0xc5, 0x00, 0x30,
+                0x50, 0x00, 0x48, 0x0f, 0xba, 0x33, 0x33, 0xf6, 0x44, 0x24, 0x10, 0x01, 0x74, 0x04, 0x48, 0x83,
+                0x0b, 0x06, 0x48, 0x83, 0x0b, 0x01, 0x5b, 0x58, 0x48, 0x83, 0xc4, 0x08, 0x48, 0xcf}},
+    {0x100, 101, {0x4d, 0x69, 0xd2, 0xfd, 0x43, 0x03, 0x00, 0x49, 0x81, 0xc2, 0xc3, 0x9e, 0x26, 0x00, 0x4c, 0x89, 0xd7,
+                  0x48, 0xc1, 0xef, 0x10, 0x81, 0xe7, 0xfb, 0xff, 0x00, 0x00, 0x81, 0xc7, 0x00, 0x00, 0x60, 0x00, 0x48,
+                  0x89, 0xfe, 0x81, 0xf6, 0x00, 0x30, 0x00, 0x00, 0x41, 0x39, 0xfa, 0x48, 0x8b, 0x07, 0x48, 0x89, 0x47,
+                  0x08, 0x4c, 0x11, 0x5f, 0x10, 0x48, 0x8d, 0x66, 0x10, 0x50, 0x5b, 0xf7, 0xc5, 0x07, 0x00, 0x00, 0x00,
+                  0x75, 0x0a, 0xf3, 0x0f, 0x6f, 0x47, 0x18, 0xf3, 0x0f, 0x7f, 0x46, 0x18, 0x28, 0x1e, 0x0f, 0xb7, 0x57,
+                  0x28, 0xb9, 0x05, 0x00, 0x00, 0x00, 0xf3, 0xa4, 0x4c, 0x03, 0x5f, 0x64, 0xff, 0xc5, 0xeb, 0x9b}},
+};
+enum { PAGES = 0x20000, TABLE = 0x103000, NPAGES = 16 };
+
+static void same_pages(struct pair *p)
+{
+    same(p);
+    CHECK_EQ(p->m[1]->c->cr2, p->m[0]->c->cr2);
+    CHECK(!memcmp(p->m[0]->ram->host + PAGES, p->m[1]->ram->host + PAGES, (NPAGES + 2) * PAGE_SIZE));
+    for (u32 k = 0; k < NPAGES + 2; k++) CHECK_EQ(peek(p->m[1], TABLE + 8 * k, 8), peek(p->m[0], TABLE + 8 * k, 8));
+}
+
+static void faults(void)
+{
+    struct pair p = {.code64 = true, .seed = 3};
+    struct tcg_config config = tcg_default_config;
+    struct cpu_engine tcg = tcg_engine;
+    config.size = TCG_SIZE_MIN;
+    config.cold = 1;
+    tcg.config = &config;
+    for (int k = 0; k < 2; k++) {
+        struct machine *m = p.m[k] = machine_long_engine("max", k ? &tcg : &interp_engine);
+        poke(m, PDIR + 16, 0x83, 8);
+        poke(m, PDIR + 24, TABLE | 7, 8);
+        for (unsigned i = 0; i < ARRAY_LEN(faulting); i++)
+            memcpy(m->ram->host + MAIN + faulting[i].at, faulting[i].b, faulting[i].n);
+        for (u32 i = 0; i < NPAGES + 2; i++)
+            poke(m, TABLE + 8 * i, (PAGES + i * PAGE_SIZE) | (i < NPAGES ? 0 : 0x67), 8);
+        for (u32 i = 0; i < NPAGES * PAGE_SIZE; i += 4) poke(m, PAGES + i, i * 0x9e3779b1u, 4);
+        RUNS(m->c, sys_write_cr(m->c, 4, CR4_PAE | CR4_PGE | CR4_OSFXSR));
+        m->c->efer |= EFER_NXE;
+    }
+    memcpy(p.start, p.m[0]->c->seg, sizeof p.start);
+    for (u32 turn = 0; turn < 6000 && !check_ctx.bad; turn++) {
+        u32 n = draw(&p, NPAGES), v = draw(&p, 4);
+        u64 e = (PAGES + n * PAGE_SIZE) | DRAW(&p, 0, 1, 3, 5, 7, 7, 0x25, 0x27, 0x67, 0x63, 0x167, 0x127) |
+                DRAW(&p, 0, 0, 0, 1ull << 51, 1ull << 63);
+        if (!turn) revive(&p);
+        set_vector(&p, EXC_PF, K_CS64, 0x7080, 0x8e, 0);
+        for (int k = 0; k < 2; k++) {
+            struct cpu *c = p.m[k]->c;
+            if (v) poke(p.m[k], TABLE + 8 * n, e, 8);
+            if (v == 1) poke(p.m[k], PDIR + 24, TABLE | 7 | (n & 1) << 5, 8);
+            tlb_flush(c, true);
+            if (!k) memset(c->int_memo, 0, sizeof c->int_memo), memset(c->ret_memo, 0, sizeof c->ret_memo);
+        }
+        u64 budget = draw(&p, 8) ? 40 + draw(&p, 200) : 1 + draw(&p, 40);
+        for (int k = 0; k < 2; k++) CHECK_EQ(cpu_run(p.m[k]->c, budget), CPU_STOP_BUDGET);
+        same_pages(&p);
+        if (check_ctx.bad) printf("# turn %u\n", turn);
+    }
+    CHECK(p.m[0]->c->gpr[R_RBP] > 10000);
+    CHECK(p.m[0]->c->trail->nevents > 2000);
+    for (int k = 0; k < 2; k++) machine_free(p.m[k]);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {TEST(long_mode), TEST(flat_32)};
+    static const struct check_test tests[] = {TEST(long_mode), TEST(flat_32), TEST(faults)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
