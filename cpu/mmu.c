@@ -180,54 +180,54 @@ static bool all_marked(const struct walk *k, bool dirty)
 
 // `user` here means an access with user rights; a supervisor's is implicit if the processor makes it on its own at CPL
 // 3 (mmu_translate's `system`): that matters to SMAP only.
-struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit)
+void mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit, struct mmu_result *r)
 {
-    struct mmu_result r = {.page_bits = 12};
     if (!(c->cr0 & CR0_PG)) {
-        r.pa = lin;
-        r.writable = r.user = r.dirty = true;
-        return r;
+        *r = (struct mmu_result){.pa = lin, .page_bits = 12, .writable = true, .user = true, .dirty = true};
+        return;
     }
     struct walk_cache *wc = commit && (c->efer & EFER_LMA) ? tlb_walk_cache(c) : NULL;
-    if (wc && walk_known(c, wc, lin, acc, user, implicit, &r)) return r;
+    if (wc && walk_known(c, wc, lin, acc, user, implicit, r)) return;
+    *r = (struct mmu_result){.page_bits = 12};
     struct walk k;
     walk_begin(&k, c, commit);
-    bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, &r, wc) : walk32(&k, lin, &r);
+    bool ok = c->cr4 & CR4_PAE ? walk64(&k, lin, r, wc) : walk32(&k, lin, r);
     if (wc && k.n == 1 && !(ok && permitted(c, &k, acc, user, implicit))) { // judge by the tables as they are
         wc->at[lin >> 21 & 63].gen = 0;
         walk_begin(&k, c, commit);
-        r = (struct mmu_result){.page_bits = 12};
-        ok = walk64(&k, lin, &r, wc);
+        *r = (struct mmu_result){.page_bits = 12};
+        ok = walk64(&k, lin, r, wc);
     }
     if (ok && !permitted(c, &k, acc, user, implicit)) {
-        r.err |= PF_P;
+        r->err |= PF_P;
         ok = false;
     }
     if (!ok) {
         bool has_i = ((c->efer & EFER_NXE) && (c->cr4 & CR4_PAE)) || (c->cr4 & CR4_SMEP);
-        r.fault = true;
-        r.vague = k.vague;
-        r.err |= (acc == ACC_WRITE ? PF_W : 0) | (user ? PF_U : 0) | (acc == ACC_EXEC && has_i ? PF_I : 0);
-        return r;
+        r->fault = true;
+        r->vague = k.vague;
+        r->err |= (acc == ACC_WRITE ? PF_W : 0) | (user ? PF_U : 0) | (acc == ACC_EXEC && has_i ? PF_I : 0);
+        return;
     }
     if (commit == MMU_CALM && !all_marked(&k, acc == ACC_WRITE)) {
-        r.fault = r.vague = true;
-        return r;
+        r->fault = r->vague = true;
+        return;
     }
     if (commit) set_ad(&k, acc == ACC_WRITE);
     if (wc && k.n == 4) wc->at[lin >> 21 & 63].gen = wc->gen;
     u64 leaf = k.pte[k.n - 1];
-    r.writable = k.w;
-    r.user = k.u;
-    r.nx = k.nx;
-    r.global = (leaf & PTE_G) && (c->cr4 & CR4_PGE);
-    r.dirty = leaf & PTE_D;
-    return r;
+    r->writable = k.w;
+    r->user = k.u;
+    r->nx = k.nx;
+    r->global = (leaf & PTE_G) && (c->cr4 & CR4_PGE);
+    r->dirty = leaf & PTE_D;
 }
 
 struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool commit)
 {
-    return mmu_walk_kind(c, lin, acc, user, !user && c->cpl == 3, commit);
+    struct mmu_result r;
+    mmu_walk_kind(c, lin, acc, user, !user && c->cpl == 3, commit, &r);
+    return r;
 }
 
 bool mmu_peek(struct cpu *c, u64 lin, u64 *pa)

@@ -24,7 +24,7 @@ struct mmu_result mmu_walk(struct cpu *c, u64 lin, int acc, bool user, bool comm
 // then). commit MMU_CALM: as if committing, but where A or D would have to be set, or an entry is not in memory, it is
 // a fault (a vague one).
 enum { MMU_CALM = 2 };
-struct mmu_result mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit);
+void mmu_walk_kind(struct cpu *c, u64 lin, int acc, bool user, bool implicit, unsigned commit, struct mmu_result *r);
 // Physical address after A20, or raises #PF. `system`: implicit supervisor access.
 u64 mmu_translate(struct cpu *c, u64 lin, int acc, bool system);
 // For debuggers: no side effects; false if not mapped.

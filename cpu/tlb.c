@@ -349,17 +349,21 @@ static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
     bool large = r->page_bits > 12;
     unsigned shift = large ? 21 : 12;
     struct entry *set = large ? t->large[lin >> 21 & (LARGE_SETS - 1)] : t->small[lin >> 12 & (SMALL_SETS - 1)];
-    struct entry n = {.page = lin >> shift, .pa = r->pa & ~((1ull << shift) - 1), .space = current_space(c)};
-    n.flags = T_VALID | (r->writable ? T_WRITE : 0) | (r->user ? T_USER : 0) | (r->nx ? T_NX : 0) |
-              (r->global ? T_GLOBAL : 0) | (r->dirty ? T_DIRTY : 0) | (r->page_bits > 21 ? T_HUGE : 0);
-    if (n.flags & T_HUGE) set_add(&t->huge, huge_key(lin, r->page_bits));
+    u64 page = lin >> shift;
+    u32 space = current_space(c);
+    u8 flags = T_VALID | (r->writable ? T_WRITE : 0) | (r->user ? T_USER : 0) | (r->nx ? T_NX : 0) |
+               (r->global ? T_GLOBAL : 0) | (r->dirty ? T_DIRTY : 0) | (r->page_bits > 21 ? T_HUGE : 0);
+    if (flags & T_HUGE) set_add(&t->huge, huge_key(lin, r->page_bits));
     int way = t->next++ & (WAYS - 1);
     for (int w = 0; w < WAYS; w++)
-        if (!(set[w].flags & T_VALID) || (set[w].page == n.page && set[w].space == n.space)) {
+        if (!(set[w].flags & T_VALID) || (set[w].page == page && set[w].space == space)) {
             way = w;
             break;
         }
-    set[way] = n;
+    set[way].page = page;
+    set[way].pa = r->pa & ~((1ull << shift) - 1);
+    set[way].space = space;
+    set[way].flags = flags;
 }
 
 // Physical address of lin before A20; raises #PF.
@@ -378,7 +382,7 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
         r.fault = true;
         r.err = c->fault_err;
     } else {
-        r = mmu_walk_kind(c, lin, acc, user, implicit, true);
+        mmu_walk_kind(c, lin, acc, user, implicit, true, &r);
     }
     if (r.fault) {
         c->fault_page = 0;
@@ -474,7 +478,8 @@ enum tlb_refill tlb_refill(struct cpu *c, u64 lin, u32 key)
         t->large_page = large;
         pa = large ? e->pa | (lin & 0x1fffff) : e->pa | (lin & 0xfff);
     } else {
-        struct mmu_result r = mmu_walk_kind(c, lin, acc, c->cpl == 3, false, MMU_CALM);
+        struct mmu_result r;
+        mmu_walk_kind(c, lin, acc, c->cpl == 3, false, MMU_CALM, &r);
         if (r.fault) { // what lookup() has found is dropped when the access is made
             if (!r.vague) {
                 c->fault_page = which | FAULT_KNOWN;

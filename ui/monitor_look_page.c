@@ -86,7 +86,8 @@ static void print_access(struct mon_call *a, struct cpu *c, u64 lin, const struc
         buf_printf(a->out, "#GP(0): not a canonical address\n");
         return;
     }
-    struct mmu_result r = mmu_walk_kind(c, lin, acc, user, false, false);
+    struct mmu_result r;
+    mmu_walk_kind(c, lin, acc, user, false, false, &r);
     if (!r.fault) {
         buf_printf(a->out, "allowed\n");
         return;
