@@ -30,6 +30,7 @@
 // - More routines of that kind, called from blocks, save an exit: EFLAGS of a record that was made elsewhere
 //   (eflags.c), a segment register loaded with what it was loaded with before (segload.c), the TSC as the machine has
 //   said for this turn (cpu.tsc, sys.c). They run on the host's stack, call nothing, and change scratch registers only.
+//   IRET and INT n that repeat one (cpu/repeat.c) go by such a routine (event.c) straight to the next block.
 #pragma once
 #include "cpu/mmu.h"
 #include "cpu/hook.h"
