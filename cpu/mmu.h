@@ -53,6 +53,9 @@ void *tlb_fill(struct cpu *c, u64 lin, int acc, bool system, u64 *pa);
 // the entry's tag is tlb_beside().
 enum tlb_refill { REFILL_NOT, REFILL_DONE, REFILL_BESIDE };
 enum tlb_refill tlb_refill(struct cpu *c, u64 lin, u32 key);
+// The access at lin for which tlb_refill() has found a fault (cpu.fault_page): makes the fault c->exc's, as raising it
+// does but for the way to whoever catches. False: it has not, nothing is done.
+bool tlb_known_fault(struct cpu *c, u64 lin);
 // Code fetch: physical address and host pointer of the byte at lin; raises #PF with PF_I. host NULL: not plain memory.
 u64 tlb_fetch(struct cpu *c, u64 lin, u8 **host);
 // Makes whoever caches by linear address look again: for all pages, or those that are not global. The CPUs of a machine

@@ -366,6 +366,28 @@ static void insert(struct cpu *c, u64 lin, const struct mmu_result *r)
     set[way].flags = flags;
 }
 
+static void note_fault(struct cpu *c, u64 lin, u32 err)
+{
+    c->fault_page = 0;
+    c->cr2 = lin;
+    if (log_on(&c->bus->log, LOG_MMU))
+        log_item(&c->bus->log, LOG_MMU, "page fault at %llx error %x\n", (unsigned long long)lin, err);
+}
+
+bool tlb_known_fault(struct cpu *c, u64 lin)
+{
+    bool large;
+    if (!c->fault_page || ((lin ^ c->fault_page) & PAGE_MASK)) return false;
+    struct entry *e = lookup(c, lin, &large);
+    if (e) e->flags = 0;
+    note_fault(c, lin, c->fault_err);
+    c->exc = EXC_PF;
+    c->exc_has_err = true;
+    c->exc_err = c->fault_err;
+    c->exc_ext = false;
+    return true;
+}
+
 // Physical address of lin before A20; raises #PF.
 static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
 {
@@ -385,9 +407,7 @@ static u64 translate(struct cpu *c, u64 lin, int acc, bool system)
         mmu_walk_kind(c, lin, acc, user, implicit, true, &r);
     }
     if (r.fault) {
-        c->fault_page = 0;
-        c->cr2 = lin;
-        log_item(&c->bus->log, LOG_MMU, "page fault at %llx error %x\n", (unsigned long long)lin, r.err);
+        note_fault(c, lin, r.err);
         cpu_raise_err(c, EXC_PF, r.err);
     }
     insert(c, lin, &r);

@@ -188,6 +188,8 @@ void tb_front(struct compile_env *e, const struct tb *t);
 // front/: guest instructions to IR. Appends the operations of t->insn[k]; what it does not know becomes CALL (and LEAVE
 // if it ends the block). `off` is the offset of the instruction behind it from code_base.
 void front_insn(struct compile_env *e, const struct tb *t, unsigned k, i32 off);
+// Whether the one access that an instruction makes is to its operand, and nothing can be raised before that.
+bool front_one_access(const struct insn *i);
 // Whether the block goes on behind an instruction that insn.def has end it.
 bool front_goes_on(const struct insn *i);
 // A direct jump's target is refused (outside the code segment, not canonical): takes back what its instruction has

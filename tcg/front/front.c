@@ -16,6 +16,13 @@ static const struct emitter {
 enum { OPS_MAX = 12, OPS_END = 40 /* SYSCALL */ };
 _Static_assert(TB_MAX *OPS_MAX + OPS_END <= IR_MAX, "a block's operations fit");
 
+bool front_one_access(const struct insn *i)
+{
+    front_fn *fn = emitters[i->op].fn;
+    return i->is_mem && (fn == front_load_op || fn == front_mov_eg || fn == front_mov_ei || fn == front_alu_eg ||
+                         fn == front_alu_ei || fn == front_alu_ge || fn == front_unary || fn == front_widen);
+}
+
 // RIP-relative displacements are made relative to code_base.
 static bool in_reach(const struct insn *i, i32 off)
 {

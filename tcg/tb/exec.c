@@ -261,6 +261,17 @@ static bool warm(struct cpu *c, struct exec *e, struct tb *t)
 
 // ---- exits
 
+// A walk has found that the one access of the instruction at e->slot faults: nothing is executed.
+static bool raise_known(struct cpu *c, struct exec *e, u64 rip)
+{
+    const struct insn *i = e->slot;
+    if (likely(!c->fault_page) || e->check || !front_one_access(i)) return false;
+    c->gpr[R_RIP] = rip + i->len;
+    u64 lin = insn_ea(c, i) + c->seg[i->seg].base;
+    c->gpr[R_RIP] = cpu_code64(c) ? rip : (u32)rip;
+    return tlb_known_fault(c, cpu_code64(c) ? lin : (u32)lin);
+}
+
 // Executes instruction `r->insn` of t in C. True: translated code may go on behind it.
 static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const struct tb_rec *r)
 {
@@ -275,6 +286,7 @@ static bool exit_insn(struct cpu *c, struct exec *e, const struct tb *t, const s
         s->slow_jump++;
     else
         s->fallback[e->slot[0].op]++;
+    if (raise_known(c, e, rip)) return false;
     // What a walk has found (cpu.fault_page) is good until something is written.
     if (insn_rows[e->slot[0].op].attr & A_STR) c->fault_page = 0;
     in_c(c, e, rip);
@@ -539,6 +551,7 @@ static void tcg_run(struct cpu *c)
         const u8 *known = quick(c, e);
         if (known) {
             enter(c, e, NULL, known);
+            if (unlikely(c->exc >= 0)) return; // raise_known()
             continue;
         }
         if (unlikely(!code_side_room(k))) {
@@ -571,6 +584,7 @@ static void tcg_run(struct cpu *c)
         }
         e->link = NULL;
         enter(c, e, t, k->rx + t->code);
+        if (unlikely(c->exc >= 0)) return;
     }
 }
 
