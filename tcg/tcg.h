@@ -5,6 +5,8 @@
 // - Guest registers RAX RCX RDX RBX RBP RSI RDI R8 R9 R12 are the host's of the same name, guest RSP is host R15; guest
 //   R10 R11 R13 R14 R15 live in struct cpu. R14 = struct cpu + TCG_BIAS, R10 R11 R13 are scratch, host RSP is the
 //   host's.
+// - Guest RSP is behind by what a row of PUSHes and POPs has not added yet (em.sp), but never where anybody may see it:
+//   at exits, at edges, in an operand.
 // - RIP is not kept: cpu.code_base + the offset that is known for every point of a block. code_base = RIP - (linear
 //   address & 0xfff) of the block's start, so it stays the same within a page and blocks are keyed by physical address.
 // - Flags: the record of cpu/flags.h, partly still in registers: each exit's record says where.
@@ -168,7 +170,11 @@ struct tb_code {
     u64 *count;         // NULL, or where the code shall count its executions
     u16 *map; // NULL, or room for IR_MAX + 1: offset of each operation's code; behind the last, the cold part's
 };
-enum { TB_REC_MAX = 400, TB_CODE_MAX = 24576, HOST_STUB = 10 /* bytes of an exit stub */ };
+enum {
+    TB_REC_MAX = 400,
+    TB_CODE_MAX = 24576,
+    HOST_STUB = 10 /* bytes of an exit's stub, or of a TLB check's: host_stubs() */
+};
 
 struct compile_env {
     const struct cpu *c; // mode and features only
