@@ -330,6 +330,7 @@ static void same_pages(struct pair *p)
 {
     same(p);
     CHECK_EQ(p->m[1]->c->cr2, p->m[0]->c->cr2);
+    CHECK(!memcmp(p->m[1]->c->vec, p->m[0]->c->vec, sizeof p->m[0]->c->vec));
     CHECK(!memcmp(p->m[0]->ram->host + PAGES, p->m[1]->ram->host + PAGES, (NPAGES + 2) * PAGE_SIZE));
     for (u32 k = 0; k < NPAGES + 2; k++) CHECK_EQ(peek(p->m[1], TABLE + 8 * k, 8), peek(p->m[0], TABLE + 8 * k, 8));
 }

@@ -26,28 +26,59 @@ void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32
     }
 }
 
-// EAX = h->refill(cpu, R10, key), on C's stack; REFILL_NOT where registers of vectors are in use. It raises nothing,
-// looks at no count of instructions and writes no guest memory, so translated code may stand below it. RCX, RDX and R10
-// are changed.
-static void put_walk(struct em *m, const struct host_entry *h, unsigned key)
+struct fill {
+    const u8 *stubs;
+    const struct host_entry *h;
+    unsigned key;
+    bool t0;
+    struct opnd tag;        // of the entry
+    u32 keep_xmm, load_xmm; // offsets of routines
+    u32 fail[8];
+    u32 nfail;
+};
+
+static void move_xmm(struct em *m, u32 opc)
+{
+    for (unsigned n = 0; n < 16; n++) {
+        struct opnd v = o_mem(H_CPU, (i32)(offsetof(struct cpu, vec) + n * sizeof(union vec)) - TCG_BIAS);
+        put_rm(m, 0, opc, 4, n, &v); // movaps
+    }
+}
+
+static void put_moves(struct em *m, u32 opc)
+{
+    move_xmm(m, opc);
+    put8(m, 0xc3);
+}
+static void put_call_if_xmm(struct em *m, u32 to)
+{
+    struct opnd live = O_CPU(host_live);
+    put_rmi(m, 0, 0xf6, 1, 0, &live, CPU_HOST_XMM, 1);
+    u32 none = put_jcc(m, C_E), at = put_call(m);
+    st32(m->start + at, to - (at + 4));
+    patch_here(m, none);
+}
+
+// EAX = h->refill(cpu, R10, key), on C's stack. It raises nothing, looks at no count of instructions, writes no guest
+// memory and computes with integers only, so translated code may stand below it: of the registers of vectors that it
+// may change XMM alone can be the guest's. RCX, RDX and R10 are changed.
+static void put_walk(struct em *m, const struct fill *f)
 {
     static const u8 kept[] = {H_RSI, H_RDI, H_R8, H_R9, H_TMP, H_RBX};
-    struct opnd live = O_CPU(host_live), c_sp = O_CPU(host_c_sp), to = o_reg(H_RAX), sp = o_reg(H_RSP);
-    put_alu(m, ALU_XOR, 4, to, to);
-    put_rmi(m, 0, 0x80, 1, ALU_CMP, &live, 0, 1);
-    u32 vectors = put_jcc(m, C_NE);
+    struct opnd c_sp = O_CPU(host_c_sp), to = o_reg(H_RAX), sp = o_reg(H_RSP);
+    put_call_if_xmm(m, f->keep_xmm);
     for (unsigned k = 0; k < sizeof kept; k++) push_pop(m, kept[k], 0x50);
     put_rr(m, 0x8b, 8, H_RBX, H_RSP);
     put_load(m, 8, H_RSP, c_sp);
     put_alu(m, ALU_AND, 8, sp, o_imm(-16));
     put_lea(m, 8, H_RDI, H_CPU, NO_REG, 0, -TCG_BIAS);
     put_rr(m, 0x8b, 8, H_RSI, H_PTR);
-    put_imm(m, 4, H_RDX, key);
-    put_imm(m, 8, H_RAX, (i64)(uintptr_t)h->refill);
+    put_imm(m, 4, H_RDX, f->key);
+    put_imm(m, 8, H_RAX, (i64)(uintptr_t)f->h->refill);
     put_rm(m, 0, 0xff, 4, 2, &to);
     put_rr(m, 0x8b, 8, H_RSP, H_RBX);
     for (unsigned k = sizeof kept; k-- > 0;) push_pop(m, kept[k], 0x58);
-    patch_here(m, vectors);
+    put_call_if_xmm(m, f->load_xmm);
 }
 
 // ---- host_entry.fill: a MEM's check has failed. R11 = offset of the entry in the first level's table; R13 = (last
@@ -60,16 +91,6 @@ static void put_walk(struct em *m, const struct host_entry *h, unsigned key)
 // to be brought into the cache.)
 static const u8 fill_kept[] = {H_RAX, H_RCX, H_RDX, H_T0, H_PTR};
 enum { KEPT_PTR = 0, KEPT_RETURN = 8 * sizeof fill_kept }; // from RSP
-struct fill {
-    const u8 *stubs;
-    const struct host_entry *h;
-    unsigned key;
-    bool t0;
-    struct opnd tag; // of the entry
-    u32 fail[8];
-    u32 nfail;
-};
-
 static void fill_fails(struct em *m, struct fill *f, unsigned cc) { f->fail[f->nfail++] = put_jcc(m, cc); }
 
 static void put_filled(struct em *m, const struct fill *f)
@@ -251,15 +272,14 @@ static void put_gives_up(struct em *m, const struct fill *f)
     put8(m, 0xc3);
 }
 
-static void put_fill(struct em *m, const u8 *stubs, const struct host_entry *h, unsigned set, unsigned write, bool t0)
+static void put_fill(struct em *m, struct fill f, unsigned write)
 {
-    struct fill f = {.stubs = stubs, .h = h, .key = set * 2 + write, .t0 = t0};
     struct opnd t = o_reg(H_T0), answer = o_reg(H_RAX);
     u32 beside = 0, none[4], nnone = 3;
     f.tag = o_mem(H_CPU, (i32)(offsetof(struct cpu, tlbs) + f.key * sizeof(struct tlb_entry) * TLB_SIZE) - TCG_BIAS);
     f.tag.index = H_TMP;
     for (unsigned k = 0; k < sizeof fill_kept; k++) push_pop(m, fill_kept[k], 0x50);
-    if (t0) put_t0(m, &f);
+    if (f.t0) put_t0(m, &f);
     if (write) {
         put_alu(m, ALU_CMP, 8, t, o_imm(TLB_BESIDE));
         u32 other = put_jcc(m, C_NE);
@@ -271,7 +291,7 @@ static void put_fill(struct em *m, const u8 *stubs, const struct host_entry *h, 
     put_behind(m, &f, none);
     put_filled(m, &f);
     for (unsigned k = 0; k < nnone; k++) patch_here(m, none[k]);
-    put_walk(m, h, f.key);
+    put_walk(m, &f);
     put_alu(m, ALU_CMP, 4, answer, o_imm(REFILL_DONE));
     fill_fails(m, &f, C_B);
     if (write) {
@@ -281,14 +301,6 @@ static void put_fill(struct em *m, const u8 *stubs, const struct host_entry *h, 
     put_filled(m, &f);
     for (unsigned k = 0; k < f.nfail; k++) patch_here(m, f.fail[k]);
     put_gives_up(m, &f);
-}
-
-static void move_xmm(struct em *m, u32 opc)
-{
-    for (unsigned n = 0; n < 16; n++) {
-        struct opnd v = o_mem(H_CPU, (i32)(offsetof(struct cpu, vec) + n * sizeof(union vec)) - TCG_BIAS);
-        put_rm(m, 0, opc, 4, n, &v); // movaps
-    }
 }
 
 // cpu.host_load: XMM and MXCSR.
@@ -380,11 +392,17 @@ u32 host_thunks(u8 *rw, const u8 *rx, const u8 *stubs, struct host_entry *h)
     while (here(&m) & 15) put8(&m, 0xcc);
     h->load = rx + here(&m);
     put_load_xmm(&m);
+    struct fill f = {.stubs = stubs, .h = h, .keep_xmm = here(&m)};
+    put_moves(&m, 0x0f29);
+    f.load_xmm = here(&m);
+    put_moves(&m, 0x0f28);
     for (unsigned set = 0; set < TLBSET_NONE; set++)
         for (unsigned k = 0; k < 4; k++) {
             while (here(&m) & 15) put8(&m, 0xcc);
             h->fill[HOST_FILL(set, k >> 1, k & 1)] = rx + here(&m);
-            put_fill(&m, stubs, h, set, k >> 1, k & 1);
+            f.key = set * 2 + (k >> 1);
+            f.t0 = k & 1;
+            put_fill(&m, f, k >> 1);
         }
     put_flags_thunks(&m, rx, h);
     put_segload_thunk(&m, rx, h);
