@@ -182,7 +182,7 @@ struct tlb_entry {
     u64 tag;
     u64 addend;
 };
-#define TLB_BITS 11
+#define TLB_BITS 12
 #define TLB_SIZE (1u << TLB_BITS)
 #define TLB_NONE (~(u64)0) // never equals a page-aligned address
 // Tag of an empty slot: no page, and neither the bits of a page of this slot nor of one of the next (translated code

@@ -93,8 +93,8 @@ static void put_smap(struct em *m)
 static void put_sys_set(struct em *m)
 {
     put_smap(m);
-    shift(m, SHL, H_RCX, 16);
-    _Static_assert(sizeof(struct tlb_set) == 1 << 16, "the shift");
+    shift(m, SHL, H_RCX, TLB_BITS + 5);
+    _Static_assert(sizeof(struct tlb_set) == 1 << (TLB_BITS + 5), "the shift");
     _Static_assert(TLBSET_KERNEL + 1 == TLBSET_KERNEL_NOUSER, "SMAP chooses between neighbours");
     put_lea(m, 8, H_RDI, H_CPU, H_RCX, 0, SET_DISP(TLBSET_KERNEL));
 }
