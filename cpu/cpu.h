@@ -207,7 +207,7 @@ struct tlb_set {
 };
 enum {
     TLB_SLOTS = TLBSET_COUNT * 2 * TLB_SIZE, // of the first level: number = (set * 2 + write) * TLB_SIZE + index
-    TLB_FILLED = 4096
+    TLB_FILLED = 2 * TLB_SIZE
 };
 // First-level or code TLB slots that were filled since they were last emptied; n > TLB_FILLED: too many to list.
 struct tlb_filled {
