@@ -162,6 +162,12 @@ u32 put_call(struct em *m)
     return here(m) - 4;
 }
 
+void push_pop(struct em *m, unsigned reg, u8 opc)
+{
+    if (reg >= 8) put8(m, 0x41);
+    put8(m, opc | (reg & 7));
+}
+
 u32 short_jcc(struct em *m, unsigned cc)
 {
     put8(m, 0x70 | cc);
@@ -170,6 +176,17 @@ u32 short_jcc(struct em *m, unsigned cc)
 }
 
 void short_here(struct em *m, u32 at) { m->start[at - 1] = (u8)(here(m) - at); }
+
+void put_by_r11(struct em *m, struct opnd routine)
+{
+    put8(m, 0x4c);
+    put8(m, 0x8d);
+    put8(m, 0x1d);
+    put32(m, 0);
+    u32 from = here(m);
+    put_rm(m, 0, 0xff, 4, 4, &routine);
+    st32(m->start + from - 4, here(m) - from);
+}
 
 void patch_here(struct em *m, u32 at) { st32(m->start + at, here(m) - (at + 4)); }
 

@@ -106,13 +106,7 @@ static void ret_cold(struct em *m)
 {
     struct opnd look = O_CPU(host_ret), code = o_mem(H_PTR, offsetof(struct jump_entry, code));
     patch_here(m, m->ret_at);
-    put8(m, 0x4c); // lea r11, [rip + the jmp behind]
-    put8(m, 0x8d);
-    put8(m, 0x1d);
-    put32(m, 0);
-    u32 behind = here(m);
-    put_rm(m, 0, 0xff, 4, 4, &look);
-    st32(m->start + behind - 4, here(m) - behind);
+    put_by_r11(m, look);
     u32 back = put_jmp(m);
     st32(m->start + back, m->ret_back - (back + 4));
     put_exit(m, m->ret_rec);

@@ -131,8 +131,10 @@ void put_lea(struct em *m, unsigned size, unsigned reg, unsigned base, unsigned 
 u32 put_jcc(struct em *m, unsigned cc); // rel32 to be patched; returns its offset
 u32 put_jmp(struct em *m);
 u32 put_call(struct em *m);
-u32 short_jcc(struct em *m, unsigned cc); // rel8; what short_here() wants
+void push_pop(struct em *m, unsigned reg, u8 opc); // 50: push, 58: pop
+u32 short_jcc(struct em *m, unsigned cc);          // rel8; what short_here() wants
 void short_here(struct em *m, u32 at);
+void put_by_r11(struct em *m, struct opnd routine); // lea r11, [what comes behind]; jmp [routine]
 void patch_here(struct em *m, u32 at);
 enum { C_O, C_NO, C_B, C_AE, C_E, C_NE, C_BE, C_A, C_S, C_NS, C_P, C_NP, C_L, C_GE, C_LE, C_G };
 

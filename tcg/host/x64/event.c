@@ -24,11 +24,6 @@ struct event {
     u32 fail[48], n;
 };
 
-static void push_pop(struct em *m, unsigned reg, u8 opc)
-{
-    if (reg >= 8) put8(m, 0x41);
-    put8(m, opc | (reg & 7));
-}
 static void fail_if(struct event *v, unsigned cc) { v->fail[v->n++] = put_jcc(v->m, cc); }
 static void shift(struct em *m, unsigned how, unsigned reg, unsigned n)
 {
@@ -505,16 +500,10 @@ void put_event_thunks(struct em *m, const u8 *rx, struct host_entry *h)
     }
 }
 
-// lea r11, [the way out]; jmp routine
+// To the routine; the way out behind it.
 static void put_go(struct em *m, struct opnd to)
 {
-    put8(m, 0x4c);
-    put8(m, 0x8d);
-    put8(m, 0x1d);
-    put32(m, 0);
-    u32 from = here(m);
-    put_rm(m, 0, 0xff, 4, 4, &to);
-    st32(m->start + from - 4, here(m) - from);
+    put_by_r11(m, to);
     exit_insn(m, false);
 }
 

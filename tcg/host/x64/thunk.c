@@ -5,12 +5,6 @@
 
 static const u8 saved[] = {H_RBX, H_RBP, H_R12, 13, 14, 15};
 
-static void push_pop(struct em *m, unsigned reg, u8 opc)
-{
-    if (reg >= 8) put8(m, 0x41);
-    put8(m, opc | (reg & 7));
-}
-
 // push index; jmp stub; or call fill; jmp behind the check.
 void host_stubs(u8 *rw, const u8 *rx, const struct host_entry *h, u32 first, u32 n, const u8 *code)
 {
