@@ -102,7 +102,14 @@ static bool add_rom(struct load *l, const char *name, const u8 *bytes, u32 len, 
 
 // ---- Linux
 
-enum { HDR_SECTS = 0x1f1, HDR_VID_MODE = 0x1fa, HDR_MAGIC = 0x202, HDR_VERSION = 0x206, HDR_LOADER = 0x210 };
+enum {
+    HDR_SECTS = 0x1f1,
+    HDR_SYSSIZE = 0x1f4,
+    HDR_VID_MODE = 0x1fa,
+    HDR_MAGIC = 0x202,
+    HDR_VERSION = 0x206,
+    HDR_LOADER = 0x210
+};
 enum { HDR_FLAGS = 0x211, HDR_INITRD = 0x218, HDR_INITRD_SIZE = 0x21c, HDR_HEAP_END = 0x224, HDR_CMDLINE = 0x228 };
 enum { HDR_INITRD_MAX = 0x22c, HDR_XFLAGS = 0x236, HDR_CMDLINE_SIZE = 0x238, HDR_INIT_SIZE = 0x260 };
 #define HDR_END 0x268
@@ -167,6 +174,11 @@ static bool load_linux(struct load *l, const u8 *head)
         return err_set(l->e, "-kernel '%s': boot protocol %x.%02x is too old", name, proto >> 8, proto & 255);
     if (setup_len >= l->size)
         return err_set(l->e, "-kernel '%s' is truncated: %llu bytes", name, (unsigned long long)l->size);
+    // In paragraphs; what is appended (signatures) does not count, and the last one need not be full.
+    u64 whole = proto >= 0x204 ? setup_len + (u64)ld32(head + HDR_SYSSIZE) * 16 : 0;
+    if (l->size + 16 <= whole)
+        return err_set(l->e, "-kernel '%s' is truncated: %llu bytes of %llu; copy it again", name,
+                       (unsigned long long)l->size, (unsigned long long)whole);
     if (cmd_len - 1 > min_u64(cmd_max, 0xf000))
         return err_set(l->e, "-append: this kernel takes a command line of at most %u characters", cmd_max);
     bool high = head[HDR_FLAGS] & 1;

@@ -74,6 +74,7 @@ static void make_linux(void)
     memcpy(p + 0x202, "HdrS", 4);
     st16(p + 0x206, 0x20c);
     p[0x211] = 1;
+    st32(p + 0x1f4, 8192 / 16);
     st32(p + 0x22c, 0x37ffffff);
     st32(p + 0x238, 255);
     st32(p + 0x260, 0x100000);
@@ -172,6 +173,8 @@ static void bad_files(void)
     put(INITRD, "", 0, 10);
     put(KERNEL, linux_image, 5 * 512, 0);
     refused(64, NULL, NULL, "truncated");
+    put(KERNEL, linux_image, 5 * 512 + 4096, 0);
+    refused(64, NULL, NULL, "is truncated: 6656 bytes of 10752; copy it again");
     make_linux();
     st32(linux_image + 0x260, 0x8000000); // runs in 128 MB
     put(KERNEL, linux_image, sizeof linux_image, 0);
