@@ -18,23 +18,29 @@ struct fuzz_seed {
 
 static void fuzz_one(const u8 *data, size_t len);
 
-// A file with these bytes, gone at exit; a tag's path is the same in each call.
-static char fuzz_path[4][64];
+// A file with these bytes in $TMPDIR or /tmp, gone at exit; a tag's path is the same in each call.
+static char fuzz_path[8][300];
 static UNUSED void fuzz_clean(void)
 {
-    for (unsigned k = 0; k < 4; k++)
+    for (unsigned k = 0; k < ARRAY_LEN(fuzz_path); k++)
         if (*fuzz_path[k]) unlink(fuzz_path[k]);
 }
 static UNUSED const char *fuzz_file(const char *tag, const void *data, size_t len)
 {
-    static unsigned turn;
-    if (!turn) atexit(fuzz_clean);
-    char *p = fuzz_path[turn++ & 3];
-    snprintf(p, sizeof fuzz_path[0], "/tmp/doppel-fuzz-%s-%d", tag, (int)getpid());
-    FILE *f = fopen(p, "wb");
+    static unsigned files;
+    const char *dir = getenv("TMPDIR");
+    char path[sizeof fuzz_path[0]];
+    snprintf(path, sizeof path, "%s/doppel-fuzz-%s-%d", dir && *dir ? dir : "/tmp", tag, (int)getpid());
+    unsigned k = 0;
+    while (k < files && strcmp(fuzz_path[k], path)) k++;
+    if (k == ARRAY_LEN(fuzz_path)) exit(2);
+    if (k == files && !files++) atexit(fuzz_clean);
+    memcpy(fuzz_path[k], path, sizeof path);
+    unlink(path); // a file that is cut and written anew is waited for by some file systems
+    FILE *f = fopen(path, "wb");
     if (!f || fwrite(data, 1, len, f) != len) exit(2);
     fclose(f);
-    return p;
+    return fuzz_path[k];
 }
 
 #ifdef FUZZ_ENGINE
