@@ -66,22 +66,19 @@ check-boot: all
 	tests/run --build=$(BUILD) boot
 check-long: all tests
 	tests/run --build=$(BUILD) quick boot long
-# libFuzzer programs in build-fuzz/fuzz (`make fuzz-build`), run SECONDS each (default 60), TARGETS of them (default all).
-# Seeds and new inputs are in build-fuzz/corpus, findings in build-fuzz/found; a finding ends no run, but fails the whole.
+# Fuzz programs (`make fuzz-build`), run SECONDS each (default 60), TARGETS of them (default all): libFuzzer's in build-fuzz,
+# with AFL=1 those of AFL++ in build-afl; tests/fuzz/run says where findings are.
 SECONDS ?= 60
 TARGETS ?= $(notdir $(basename $(wildcard tests/fuzz/*.c)))
-FUZZFLAGS := -fno-sanitize-recover=undefined -O1
+FUZZBUILD := $(if $(AFL),build-afl,build-fuzz)
+FUZZMAKE := $(if $(AFL),AFL_USE_ASAN=1 AFL_USE_UBSAN=1 AFL_QUIET=1) $(MAKE) BUILD=$(FUZZBUILD) CC=$(if $(AFL),afl-clang-fast,clang)
+FUZZFLAGS := $(if $(AFL),,-fsanitize=address,undefined) -fno-sanitize-recover=undefined -O1
 fuzz-build:
-	$(MAKE) BUILD=build-fuzz CC=clang CFLAGS="-fsanitize=fuzzer-no-link,address,undefined $(FUZZFLAGS)" all
-	$(MAKE) BUILD=build-fuzz CC=clang CFLAGS="-fsanitize=fuzzer,address,undefined $(FUZZFLAGS) -DFUZZ_ENGINE" \
-	    $(TARGETS:%=build-fuzz/tests/fuzz/%)
+	@tests/guests/deps fuzz
+	+$(FUZZMAKE) CFLAGS="$(if $(AFL),,-fsanitize=fuzzer-no-link) $(FUZZFLAGS)" all
+	+$(FUZZMAKE) CFLAGS="-fsanitize=fuzzer $(FUZZFLAGS) -DFUZZ_ENGINE" $(TARGETS:%=$(FUZZBUILD)/tests/fuzz/%)
 fuzz: fuzz-build
-	@bad=; for t in $(TARGETS); do \
-	    mkdir -p build-fuzz/corpus/$$t build-fuzz/found/$$t; \
-	    FUZZ_SEEDS=build-fuzz/corpus/$$t build-fuzz/tests/fuzz/$$t -fork=1 -ignore_crashes=1 -max_total_time=$(SECONDS) \
-	        -max_len=4096 -detect_leaks=0 -timeout=60 -artifact_prefix=build-fuzz/found/$$t/ build-fuzz/corpus/$$t; \
-	    [ -z "$$(ls build-fuzz/found/$$t)" ] || bad="$$bad $$t"; \
-	done; [ -z "$$bad" ] || { echo "found something:$$bad (build-fuzz/found)"; exit 1; }
+	@tests/fuzz/run $(if $(AFL),afl,libfuzzer) $(FUZZBUILD) $(SECONDS) $(TARGETS)
 # Rows of insn.def by suite, and lines that the quick tests reach (gcov), without boots and lint; each line of cpu/ and
 # interp/ that none reaches has its reason in tests/insn/unreached, or the run fails.
 coverage:
@@ -114,7 +111,7 @@ help:
 	@echo "make check        quick tests                  make check-boot  boot real systems (many minutes)"
 	@echo "make check-long   everything                   make bench       side by side with Bochs and QEMU"
 	@echo "make deps         install Debian packages      make install     to $(CFG_PREFIX)"
-	@echo "make fuzz         libFuzzer on every target     make coverage    lines and rows reached"
+	@echo "make fuzz         libFuzzer (AFL=1: AFL++)     make coverage    lines and rows reached"
 	@echo "make format       clang-format                 make clean"
 	@echo "MODE=asan BUILD=build-asan, CC=clang BUILD=build-clang … make variants beside each other"
 .PHONY: all tests fuzz fuzz-build coverage check check-boot check-long bench demo deps format install clean help
