@@ -2,7 +2,7 @@
 // Delivery of interrupts and exceptions, IRET. Expected frames and error codes from the SDM, sections named at each
 // test.
 #include "interp/interp.h"
-#include "tests/insn/machine.h"
+#include "tests/insn/pair.h"
 
 static void set_gate(struct machine *m, unsigned v, u64 d) { poke(m, IDT + 8 * v, d, 8); }
 static void set_gate64(struct machine *m, unsigned v, u16 sel, u64 off, unsigned access, unsigned ist)
@@ -275,23 +275,9 @@ static void long_mode(void)
     machine_free(m);
 }
 
-// cpu/repeat.c: with what is remembered of earlier deliveries and IRETs, everything is as without it, whatever of
-// gates, descriptors, TSS, limits, levels and stacks changes in between.
-struct pair {
-    struct machine *m[2]; // [1] remembers nothing
-    u32 seed;
-    struct seg cs[2], ss[2]; // in ring 0, in ring 3
-};
-static u32 draw(struct pair *p, u32 n) { return ((p->seed = p->seed * 1664525 + 1013904223) >> 8) % n; }
-#define DRAW(p, ...)                                                                                                   \
-    ({                                                                                                                 \
-        static const u64 v_[] = {__VA_ARGS__};                                                                         \
-        v_[draw(p, ARRAY_LEN(v_))];                                                                                    \
-    })
-static void poke_both(struct pair *p, u32 at, u64 v)
-{
-    for (int k = 0; k < 2; k++) poke(p->m[k], at, v, 8);
-}
+// cpu/repeat.c: with what is remembered of earlier deliveries and IRETs, everything is as without it (by the second
+// machine, which remembers nothing), whatever of gates, descriptors, TSS, limits, levels and stacks changes in between.
+static struct seg cs_of[2], ss_of[2]; // in ring 0, in ring 3
 static void disturb(struct pair *p)
 {
     u32 v = 0x80 + draw(p, 4), sel = (u32)DRAW(p, K_CS64, U_CS64, U_DS, K_DS), n;
@@ -375,7 +361,7 @@ static void repeated(void)
         seg_decode(&d, (u32)raw, raw >> 32);
         seg_install(c, S_CS, user ? U_CS64 : K_CS64, &d);
         RUNS(c, seg_load(c, S_SS, user ? U_DS : K_DS));
-        p.cs[user] = c->seg[S_CS], p.ss[user] = c->seg[S_SS];
+        cs_of[user] = c->seg[S_CS], ss_of[user] = c->seg[S_SS];
     }
     for (u32 step = 0; step < 30000; step++) {
         disturb(&p);
@@ -390,7 +376,7 @@ static void repeated(void)
         volatile int exc[2];
         for (volatile int k = 0; k < 2; k++) {
             struct cpu *c = p.m[k]->c;
-            c->seg[S_CS] = p.cs[user], c->seg[S_SS] = p.ss[user];
+            c->seg[S_CS] = cs_of[user], c->seg[S_SS] = ss_of[user];
             c->cpl = user ? 3 : 0;
             c->mode |= MODE_64;
             c->gpr[R_RIP] = 0x7000 + step % 64;
@@ -484,11 +470,11 @@ static void repeated32(void)
         p.m[k] = machine_protected("max");
         for (unsigned v = 0x80; v < 0x84; v++) set_gate(p.m[k], v, gate(K_CS, 0x7100, 0xee, 0));
     }
-    flat_segment(&p.cs[1], p.m[0]->c, S_CS, U_CS, A_CODE3);
-    flat_segment(&p.ss[1], p.m[0]->c, S_SS, U_DS, A_DATA3);
+    flat_segment(&cs_of[1], p.m[0]->c, S_CS, U_CS, A_CODE3);
+    flat_segment(&ss_of[1], p.m[0]->c, S_SS, U_DS, A_DATA3);
     flat_segment(&ds[1], p.m[0]->c, S_DS, U_DS, A_DATA3);
-    flat_segment(&p.cs[0], p.m[0]->c, S_CS, K_CS, A_CODE0);
-    flat_segment(&p.ss[0], p.m[0]->c, S_SS, K_DS, A_DATA0);
+    flat_segment(&cs_of[0], p.m[0]->c, S_CS, K_CS, A_CODE0);
+    flat_segment(&ss_of[0], p.m[0]->c, S_SS, K_DS, A_DATA0);
     flat_segment(&ds[0], p.m[0]->c, S_DS, K_DS, A_DATA0);
     for (u32 step = 0; step < 30000; step++) {
         disturb32(&p);
@@ -505,7 +491,7 @@ static void repeated32(void)
             c->cpl = user ? 3 : 0;
             c->eflags = fl;
             c->cc_op = CC_EFLAGS;
-            c->seg[S_CS] = p.cs[user], c->seg[S_SS] = p.ss[user];
+            c->seg[S_CS] = cs_of[user], c->seg[S_SS] = ss_of[user];
             for (unsigned s = S_ES; s <= S_GS; s++)
                 if (s != S_CS && s != S_SS) c->seg[s] = ds[user || s == data];
             if (data == 4) c->seg[S_ES].base = 0x10; // not flat

@@ -7,7 +7,7 @@
 #include "interp/interp.h"
 #include "mem/base/buf.h"
 #include "tcg/tcg.h"
-#include "tests/insn/machine.h"
+#include "tests/insn/pair.h"
 
 // At 7000h (64-bit code: the kernel's parts through supervisor pages, 400000h higher):
 //   main:  mov esp, 9000h; add; cmp eax, ebx; int 80h; push U_DS, a000h, flags | [b000h], U_CS, 7100h; iret
@@ -49,31 +49,18 @@ static const struct stretch code32[] = {
 };
 enum { KERNEL = 0x400000, MAIN = 0x7000, FAULT = 0x7380, WORDS = 0xb000, INNER = 0x8800 /* no page with code */ };
 
-struct pair {
-    struct machine *m[2]; // interpreter, translator
-    bool code64;
-    struct seg start[S_COUNT];
-    u32 seed, stops;
-};
-static u32 draw(struct pair *p, u32 n) { return ((p->seed = p->seed * 1664525 + 1013904223) >> 8) % n; }
-#define DRAW(p, ...)                                                                                                   \
-    ({                                                                                                                 \
-        static const u64 v_[] = {__VA_ARGS__};                                                                         \
-        v_[draw(p, ARRAY_LEN(v_))];                                                                                    \
-    })
-static void poke_both(struct pair *p, u32 at, u64 v)
-{
-    for (int k = 0; k < 2; k++) poke(p->m[k], at, v, 8);
-}
-static u32 base_of(const struct pair *p) { return p->code64 ? KERNEL : 0; }
-static u16 code_sel(const struct pair *p) { return p->code64 ? K_CS64 : K_CS; }
+static bool in_long_mode;
+static struct seg start[S_COUNT];
+
+static u32 base(void) { return in_long_mode ? KERNEL : 0; }
+static u16 code_sel(void) { return in_long_mode ? K_CS64 : K_CS; }
 
 static void set_vector(struct pair *p, unsigned v, u16 sel, u32 off, unsigned access, unsigned ist)
 {
-    poke_both(p, IDT + v * (p->code64 ? 16 : 8), gate(sel, base_of(p) + off, access, ist));
-    if (p->code64) poke_both(p, IDT + v * 16 + 8, 0);
+    poke_both(p, IDT + v * (in_long_mode ? 16 : 8), gate(sel, base() + off, access, ist));
+    if (in_long_mode) poke_both(p, IDT + v * 16 + 8, 0);
 }
-static u64 right_desc(const struct pair *p, u16 sel)
+static u64 right_desc(u16 sel)
 {
     u32 attr = sel == K_DS     ? A_DATA0
                : sel == U_DS   ? A_DATA3
@@ -87,7 +74,7 @@ static u64 right_desc(const struct pair *p, u16 sel)
 // Everything as it was in the beginning, code too.
 static void put_code(struct pair *p)
 {
-    const struct stretch *code = p->code64 ? code64 : code32;
+    const struct stretch *code = in_long_mode ? code64 : code32;
     for (int k = 0; k < 2; k++)
         for (unsigned i = 0; i < ARRAY_LEN(code64); i++) {
             u8 *to = p->m[k]->ram->host + MAIN + code[i].at;
@@ -99,11 +86,11 @@ static void put_code(struct pair *p)
 static void revive(struct pair *p)
 {
     static const u16 sels[] = {K_CS, K_DS, U_CS, U_DS, K_CS64, U_CS64};
-    for (unsigned v = 0; v < 32; v++) set_vector(p, v, code_sel(p), FAULT, 0x8e, 0);
+    for (unsigned v = 0; v < 32; v++) set_vector(p, v, code_sel(), FAULT, 0x8e, 0);
     for (unsigned v = 0; v < 3; v++)
-        set_vector(p, 0x80 + v, code_sel(p), (u32)(v == 0 ? 0x7080 : v == 1 ? 0x7200 : 0x7300), 0xee, 0);
-    for (unsigned k = 0; k < ARRAY_LEN(sels); k++) poke_both(p, GDT + (sels[k] & 0xf8), right_desc(p, sels[k]));
-    poke_both(p, TSS + 4, p->code64 ? KERNEL + INNER : INNER | (u64)K_DS << 32);
+        set_vector(p, 0x80 + v, code_sel(), (u32)(v == 0 ? 0x7080 : v == 1 ? 0x7200 : 0x7300), 0xee, 0);
+    for (unsigned k = 0; k < ARRAY_LEN(sels); k++) poke_both(p, GDT + (sels[k] & 0xf8), right_desc(sels[k]));
+    poke_both(p, TSS + 4, in_long_mode ? KERNEL + INNER : INNER | (u64)K_DS << 32);
     poke_both(p, WORDS + 0x18, U_DS);
     for (int k = 0; k < 2; k++) {
         struct cpu *c = p->m[k]->c;
@@ -114,11 +101,11 @@ static void revive(struct pair *p)
         c->eflags = FL_R1;
         c->cc_op = CC_EFLAGS;
         c->cpl = 0;
-        memcpy(c->seg, p->start, sizeof c->seg);
-        c->gdt_base = base_of(p) + GDT, c->gdt_limit = 0xff;
-        c->idt_base = base_of(p) + IDT, c->idt_limit = 0xfff;
-        c->seg[S_TR].base = base_of(p) + TSS;
-        c->gpr[R_RIP] = base_of(p) + MAIN;
+        memcpy(c->seg, start, sizeof c->seg);
+        c->gdt_base = base() + GDT, c->gdt_limit = 0xff;
+        c->idt_base = base() + IDT, c->idt_limit = 0xfff;
+        c->seg[S_TR].base = base() + TSS;
+        c->gpr[R_RIP] = base() + MAIN;
         cpu_update_mode(c);
     }
 }
@@ -129,21 +116,21 @@ static void disturb(struct pair *p)
     u32 v = 0x80 + draw(p, 3), n, m;
     switch (draw(p, 40)) {
     case 0:
-        set_vector(p, v, (u16)(draw(p, 6) ? code_sel(p) : DRAW(p, U_CS, U_CS64, 0)),
+        set_vector(p, v, (u16)(draw(p, 6) ? code_sel() : DRAW(p, U_CS, U_CS64, 0)),
                    (u32)DRAW(p, 0x7080, 0x7200, 0x7300, 0x7080, 0x7200), (u32)DRAW(p, 0xee, 0xee, 0xef, 0x8e, 0x6e),
-                   p->code64 ? (u32)DRAW(p, 0, 0, 1) : 0);
+                   in_long_mode ? (u32)DRAW(p, 0, 0, 1) : 0);
         break;
     case 1:
     case 2:
         poke_both(p, GDT + (sel & 0xf8),
-                  right_desc(p, sel) ^ DRAW(p, 0, 1ull << 40, 1ull << 41, 1ull << 42, 1ull << 45, 1ull << 47,
-                                            1ull << 52, 1ull << 55, 16));
+                  right_desc(sel) ^ DRAW(p, 0, 1ull << 40, 1ull << 41, 1ull << 42, 1ull << 45, 1ull << 47, 1ull << 52,
+                                         1ull << 55, 16));
         break;
     case 3:
-    case 4: poke_both(p, GDT + (sel & 0xf8), right_desc(p, sel)); break;
+    case 4: poke_both(p, GDT + (sel & 0xf8), right_desc(sel)); break;
     case 5:
-        n = base_of(p) + (u32)DRAW(p, INNER, INNER + 5, STACK0, 0xc010, 0xc0c0, 0x200000);
-        poke_both(p, TSS + 4, p->code64 ? n : n | DRAW(p, K_DS, K_DS, K_DS, U_DS) << 32);
+        n = base() + (u32)DRAW(p, INNER, INNER + 5, STACK0, 0xc010, 0xc0c0, 0x200000);
+        poke_both(p, TSS + 4, in_long_mode ? n : n | DRAW(p, K_DS, K_DS, K_DS, U_DS) << 32);
         break;
     case 6: poke_both(p, TSS + 0x24, DRAW(p, 0x40c800, 0x40cff8, 0x800000000000)); break;
     case 7:
@@ -255,14 +242,14 @@ static void run(struct pair *p)
     tcg.config = &config;
     for (int k = 0; k < 2; k++) {
         const struct cpu_engine *e = k ? &tcg : &interp_engine;
-        p->m[k] = p->code64 ? machine_long_engine("max", e) : machine_protected_engine("max", e);
-        if (p->code64) poke(p->m[k], PDIR + 16, 0x83, 8);
+        p->m[k] = in_long_mode ? machine_long_engine("max", e) : machine_protected_engine("max", e);
+        if (in_long_mode) poke(p->m[k], PDIR + 16, 0x83, 8);
         p->m[k]->c->seg[S_TR].limit = 0x67;
         p->m[k]->bus.hooks = (struct bus_hooks){p->m[k], NULL, hook_protect, hook_written}; // stacks run into code
     }
     for (unsigned s = S_ES; s <= S_GS; s++) // segments that ring 3 may keep
         if (s != S_CS && s != S_SS) RUNS(p->m[0]->c, seg_load(p->m[0]->c, s, U_DS));
-    memcpy(p->start, p->m[0]->c->seg, sizeof p->start);
+    memcpy(start, p->m[0]->c->seg, sizeof start);
     put_code(p);
     revive(p);
     // undisturbed: nearly all in place
@@ -283,7 +270,6 @@ static void run(struct pair *p)
         same(p);
         if (check_ctx.bad) printf("# turn %u\n", turn);
         if (why[0] == CPU_STOP_BUDGET) continue;
-        p->stops++;
         put_code(p);
         revive(p);
     }
@@ -296,12 +282,14 @@ static void run(struct pair *p)
 
 static void long_mode(void)
 {
-    struct pair p = {.code64 = true, .seed = 1};
+    struct pair p = {.seed = 1};
+    in_long_mode = true;
     run(&p);
 }
 static void flat_32(void)
 {
     struct pair p = {.seed = 2};
+    in_long_mode = false;
     run(&p);
 }
 
@@ -337,9 +325,10 @@ static void same_pages(struct pair *p)
 
 static void faults(void)
 {
-    struct pair p = {.code64 = true, .seed = 3};
+    struct pair p = {.seed = 3};
     struct tcg_config config = tcg_default_config;
     struct cpu_engine tcg = tcg_engine;
+    in_long_mode = true;
     config.size = TCG_SIZE_MIN;
     config.cold = 1;
     tcg.config = &config;
@@ -357,7 +346,7 @@ static void faults(void)
     }
     RUNS(p.m[0]->c, seg_load(p.m[0]->c, S_GS, U_DS));
     p.m[0]->c->seg[S_GS].base = 0x10;
-    memcpy(p.start, p.m[0]->c->seg, sizeof p.start);
+    memcpy(start, p.m[0]->c->seg, sizeof start);
     for (u32 turn = 0; turn < 6000 && !check_ctx.bad; turn++) {
         u32 n = draw(&p, NPAGES), v = draw(&p, 4);
         u64 e = (PAGES + n * PAGE_SIZE) | DRAW(&p, 0, 1, 3, 5, 7, 7, 0x25, 0x27, 0x67, 0x63, 0x167, 0x127) |
