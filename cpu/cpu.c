@@ -72,6 +72,7 @@ static void reset_common(struct cpu *c)
     c->monitor_armed = c->rep_pending = c->rep_middle = false;
     c->exc = c->exc_first = -1;
     c->exc_has_err = c->exc_here = c->exc_ext = false;
+    c->event_at = ~(u64)0;
     c->cur = NULL;
     c->attn = (c->attn & (ATTN_INTR | ATTN_EXIT)) | ATTN_CODE;
     c->mode = 0;
@@ -274,6 +275,7 @@ static void after_load(struct state *s, struct cpu *c)
     c->cc_op = CC_EFLAGS;
     c->exc = c->exc_first = -1;
     c->exc_ext = false;
+    c->event_at = ~(u64)0;
     c->cur = NULL;
     c->mode = 0;
     if ((c->efer & EFER_LMA) && (c->seg[S_CS].attr & SEG_L)) c->mode = MODE_64; // bases are in their 64-bit form

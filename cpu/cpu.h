@@ -424,6 +424,8 @@ struct cpu {
     // Lockstep's ear (tcg/tb/check.c): told, before it happens, of each access that the first-level TLB does not know:
     // ACC_*, or WITNESS_WALK for the A and D bits of a paging entry. May longjmp to fault. NULL: nobody listens.
     void (*witness)(struct cpu *c, u64 pa, int acc);
+    u64 event_at;       // icount at the last event's delivery; not saved
+    bool event_row;     // … to which no instruction had led since the one before
     u64 icount_stop;    // a debugger wants to know when this many instructions have retired, ~0 = no
     u32 attn_hold;      // bits of attn that are left pending while a debugger steps
     struct tlb2 *tlb2;  // second level, cpu/tlb.c

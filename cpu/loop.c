@@ -20,6 +20,15 @@ static void unwind(struct cpu *c)
     c->cur = NULL;
 }
 
+// An event has been delivered. If no instruction has been since the one before, it takes an instruction's time:
+// handlers that fault at once, on a stack that wraps, would never come to an end of their turn.
+static void count_event(struct cpu *c)
+{
+    c->event_row = c->icount == c->event_at;
+    c->icount += c->event_row;
+    c->event_at = c->icount;
+}
+
 static bool wake(struct cpu *c)
 {
     u32 a = c->attn & ~c->attn_hold;
@@ -62,6 +71,7 @@ static bool attend(struct cpu *c)
         c->attn &= ~ATTN_NMI;
         c->nmi_blocked = true;
         int_deliver(c, EXC_NMI, INT_NMI, false, 0);
+        count_event(c);
         return false;
     }
     if (!shadow && (c->attn & ~c->attn_hold & ATTN_INTR) && (c->eflags & FL_IF)) {
@@ -69,6 +79,7 @@ static bool attend(struct cpu *c)
         if (v >= 0) {
             trace(&c->bus->log, cpu_interrupt, v, c->gpr[R_RIP]);
             int_deliver(c, v, INT_HW, false, 0);
+            count_event(c);
         }
         return false;
     }
@@ -123,8 +134,10 @@ static enum cpu_stop run(struct cpu *c)
         if (c->exc >= 0) {
             if (unlikely(c->hooks != NULL) && c->hooks->fault && c->hooks->fault(c)) return CPU_STOP_EXIT;
             int_exception(c);
+            count_event(c);
         }
         c->exc_first = -1;
+        if (unlikely(c->event_row) && c->icount == c->event_at && c->icount >= c->icount_limit) return CPU_STOP_BUDGET;
         if (unlikely(c->halt != CPU_RUNNING)) {
             if (c->attn & ATTN_EXIT) {
                 c->attn &= ~ATTN_EXIT;

@@ -688,6 +688,36 @@ static void pause_turn(void)
 
 // A long REP, though it is one instruction, lets the machine look at its clock now and then; what is due comes between
 // repetitions (SDM vol. 1 7.3.9.2).
+// Events without an instruction between them: a turn ends all the same.
+static int always(void *o, unsigned cpu) { return 0x21; }
+static void events_alone(void)
+{
+    struct machine *m = machine_new_engine("max", &interp_engine);
+    struct cpu *c = m->c;
+    RUNS(c, seg_load(c, S_SS, 0x9000)); // a stack that wraps
+    poke(m, EXC_UD * 4, 0x7000, 4);
+    poke(m, 0x7000, 0x0b0f, 2); // UD2 is its own handler
+    RUNS(c, far_jmp(c, 0, 0x7000, 2));
+    CHECK_EQ(cpu_run(c, 1000), CPU_STOP_BUDGET);
+    CHECK_EQ(c->icount, 1000);
+    CHECK_EQ(c->gpr[R_RIP], 0x7000);
+    CHECK_EQ(peek(m, 0x90000 + (u16)c->gpr[R_RSP], 2), 0x7000);
+    machine_free(m);
+    // an interrupt that is asked for again at once, through a trap gate, on a 16-bit stack
+    m = machine_protected_engine("max", &interp_engine);
+    c = m->c;
+    set_desc(m, SPARE, descriptor(0x200000, 0xffff, 0x0093));
+    RUNS(c, seg_load(c, S_SS, SPARE));
+    set_gate(m, 0x21, gate(K_CS, 0x7000, 0x8f, 0));
+    c->pins.inta = always;
+    c->eflags |= FL_IF;
+    cpu_set_intr(c, 1);
+    CHECK_EQ(cpu_run(c, 1000), CPU_STOP_BUDGET);
+    CHECK_EQ(c->icount, 1000);
+    CHECK_EQ(c->gpr[R_RIP], 0x7000);
+    machine_free(m);
+}
+
 static void rep_turn(void)
 {
     struct machine *m = machine_new_engine("max", &interp_engine);
@@ -718,8 +748,8 @@ static void rep_turn(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        TEST(real_mode), TEST(same_level), TEST(inner_level), TEST(iret_checks), TEST(v86),
-        TEST(vme),       TEST(long_mode),  TEST(repeated),    TEST(repeated32),  TEST(double_fault),
-        TEST(debug),     TEST(stepping),   TEST(init_sipi),   TEST(pause_turn),  TEST(rep_turn)};
+        TEST(real_mode), TEST(same_level), TEST(inner_level),  TEST(iret_checks),  TEST(v86),   TEST(vme),
+        TEST(long_mode), TEST(repeated),   TEST(repeated32),   TEST(double_fault), TEST(debug), TEST(stepping),
+        TEST(init_sipi), TEST(pause_turn), TEST(events_alone), TEST(rep_turn)};
     return check_main(argc, argv, tests, ARRAY_LEN(tests));
 }
