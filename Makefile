@@ -77,8 +77,15 @@ fuzz-build:
 	@tests/guests/deps fuzz
 	+$(FUZZMAKE) CFLAGS="$(if $(AFL),,-fsanitize=fuzzer-no-link) $(FUZZFLAGS)" all
 	+$(FUZZMAKE) CFLAGS="-fsanitize=fuzzer $(FUZZFLAGS) -DFUZZ_ENGINE" $(TARGETS:%=$(FUZZBUILD)/tests/fuzz/%)
-fuzz: fuzz-build
+# With CASES=n it is the suites of instructions that run, mostly against the host's own processor: n cases of each form, others
+# with SEED=n.
+SILICON := interp_int tcg_int simd tcg_simd fp ldt tcg_ldt faults tcg_faults tcg_seq
+fuzz: $(if $(CASES),tests,fuzz-build)
+ifdef CASES
+	tests/run --build=$(BUILD) $(SILICON:%=--match=insn/%) quick
+else
 	@tests/fuzz/run $(if $(AFL),afl,libfuzzer) $(FUZZBUILD) $(SECONDS) $(TARGETS)
+endif
 # Rows of insn.def by suite, and lines that the quick tests reach (gcov), without boots and lint; each line of cpu/ and
 # interp/ that none reaches has its reason in tests/insn/unreached, or the run fails.
 coverage:

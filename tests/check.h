@@ -61,6 +61,18 @@ static UNUSED void check_row(const char *name)
     if (n < 2048) seen[n++] = name;
     printf("# row %s\n", name);
 }
+// How much a suite draws, and from where: CASES=n cases of each thing instead of its usual number, SEED=n others than
+// the usual ones (`make fuzz CASES=n SEED=n`).
+static UNUSED unsigned check_cases(unsigned usual)
+{
+    const char *s = getenv("CASES");
+    return s && atoi(s) > 0 ? (unsigned)atoi(s) : usual;
+}
+static UNUSED u64 check_seed(u64 usual)
+{
+    const char *s = getenv("SEED");
+    return s ? usual ^ strtoull(s, NULL, 0) * 0x9e3779b97f4a7c15ull : usual;
+}
 struct check_test {
     const char *name;
     void (*fn)(void);

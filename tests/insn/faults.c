@@ -289,8 +289,8 @@ static bool one(const u8 *b, bool code64, bool user, const char *pattern)
 int main(int argc, char **argv)
 {
     static const u8 prefixes[][4] = {{0}, {1, 0x66}, {1, 0xf2}, {1, 0xf3}, {1, 0x48}, {2, 0x66, 0x48}};
-    if (getenv("SEED")) seed ^= strtoull(getenv("SEED"), NULL, 0) * 0x9e3779b97f4a7c15ull;
-    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : CASES_DEFAULT;
+    unsigned cases = check_cases(CASES_DEFAULT);
+    seed = check_seed(seed);
     machine_open();
     for (unsigned k = 0; k < PAGES * 4096; k += 8) poke(m, DATA + k, rnd(), 8);
     for (unsigned map = 0; map < 4; map++)

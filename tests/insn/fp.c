@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // x87, MMX and SSE rows on a whole processor, by the interpreter and by the translator: against vectors recorded from a
 // real processor (an AMD EPYC; tests/insn/fp.vec) on any host, and against the host itself where it is x86-64 Linux.
-//   fp [PATTERN]       judges both engines; CASES=n by the host, each form (default 4)
+//   fp [PATTERN]       judges both engines; CASES=n by the host, each form (default 200), SEED=n
 //   fp record [FILE]   writes the vectors: cases whose outcome on the interpreter the host confirms
 // A case is made again from its seed (row, form, attempt), so a digest of the outcome is enough. fp.vec: per row and
 // form: name, NUL, form (1 byte: 1 = memory), count (2), then attempt (2), input (2), outcome (4): digests (CRC-32, the
@@ -462,13 +462,13 @@ static void replay(struct machine *m, const char *engine, const char *file, cons
 // Fresh cases, judged by the host.
 static void live(struct machine *m, const char *engine, unsigned cases, const char *pattern)
 {
-    unsigned total = 0, bad = 0;
+    unsigned total = 0, bad = 0, from = (unsigned)check_seed(1000);
     for (unsigned op = 1; op < OP_COUNT; op++) {
         if (!runnable(op) || (pattern && !strstr(insn_rows[op].name, pattern))) continue;
         for (unsigned t = 0; t < 2 * cases; t++) {
             struct fpcase k;
             struct outcome o;
-            if (!make_case(m->c, op, t & 1, 1000 + t, &k)) continue;
+            if (!make_case(m->c, op, t & 1, from + t, &k)) continue;
             check_row(insn_rows[op].name);
             run_ours(m, &k, &o);
             normalise(&k, &o);
@@ -486,7 +486,7 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "record")) return record(argc > 2 ? argv[2] : "tests/insn/fp.vec");
     const char *file = getenv("VECTORS") ? getenv("VECTORS") : "tests/insn/fp.vec",
                *pattern = argc > 1 ? argv[1] : NULL;
-    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : 4;
+    unsigned cases = check_cases(200);
     bool native = native_open();
     struct machine *m = whole_machine(&interp_engine);
     replay(m, "interp", file, pattern);

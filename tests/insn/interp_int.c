@@ -5,7 +5,7 @@
 // RIP and faults must agree. Flags that the manual leaves undefined are compared on AMD hosts only, which the reference
 // follows.
 //   interp_int record [FILE]   writes tests/insn/int.vec, what tests/insn/replay.c judges by on hosts that are no x86
-//   interp_int [PATTERN]   rows whose name contains it;  CASES=n cases a row and mode (default 400)
+//   interp_int [PATTERN]   rows whose name contains it;  CASES=n cases a row and mode (default 400), SEED=n
 #include <zlib.h>
 #include "cpu/access.h"
 #include "cpu/cpuid.h"
@@ -20,9 +20,6 @@
 #include "tests/insn/native.h"
 #ifdef TRANSLATED // tests/insn/tcg_int.c
 #include "tests/insn/translated.h"
-#define CASES_DEFAULT 120
-#else
-#define CASES_DEFAULT 400
 #endif
 
 static u64 seed = 88172645463325252ull;
@@ -642,7 +639,8 @@ int main(int argc, char **argv)
     amd_host = __builtin_cpu_is("amd");
 #endif
     if (argc > 1 && !strcmp(argv[1], "record")) return record(argc > 2 ? argv[2] : "tests/insn/int.vec");
-    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : CASES_DEFAULT;
+    unsigned cases = check_cases(400);
+    seed = check_seed(seed);
     for (unsigned op = 1; op <= OP_RORX_GyEyIb; op++) { // the integer rows
         const struct insn_row *row = &insn_rows[op];
         if (!runnable(row) || (argc > 1 && !strstr(row->name, argv[1]))) continue;

@@ -306,11 +306,10 @@ static bool row_is_fp(const struct insn_row *row)
             strstr(row->operands, "Ws") || strstr(row->operands, "Wp"));
 }
 
-enum { CASES = 400 };
 static void run_rows(unsigned feat, u32 attr)
 {
     guest_init();
-    unsigned rows = 0, cases = 0, bad_rows = 0;
+    unsigned each = check_cases(400), rows = 0, cases = 0, bad_rows = 0;
     for (int op = 1; op < OP_COUNT; op++) {
         const struct insn_row *row = &insn_rows[op];
         if (!picks[op] || row->feat != feat || !!(row->attr & A_MMX) != !!attr) continue;
@@ -318,7 +317,7 @@ static void run_rows(unsigned feat, u32 attr)
         bool fp = row_is_fp(row);
         rows++;
         for (int mem = 0; mem < 2; mem++)
-            for (unsigned n = 0; n < (fp ? 3 * CASES : CASES); n++) {
+            for (unsigned n = 0; n < (fp ? 3 * each : each); n++) {
                 struct form f;
                 struct setup s;
                 if (!simd_build(row, mem, &f)) break;
@@ -493,7 +492,11 @@ static const struct check_test tests[] = {
     TEST(mxcsr_reserved_bits),
 #endif
 };
-int main(int argc, char **argv) { return check_main(argc, argv, tests, ARRAY_LEN(tests)); }
+int main(int argc, char **argv)
+{
+    seed = check_seed(seed);
+    return check_main(argc, argv, tests, ARRAY_LEN(tests));
+}
 #else
 static void native_comparison(void) { SKIP("the host is not x86-64 Linux"); }
 static const struct check_test tests[] = {TEST(native_comparison)};

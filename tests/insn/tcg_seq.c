@@ -3,7 +3,7 @@
 // one: registers, all flags, memory, instruction pointer, number of retired instructions and faults must agree after
 // any number of instructions, however the run is cut into slices. What single instructions cannot show shows here:
 // flags that are carried in registers, across slow paths, side exits, loops and links between blocks.
-//   tcg_seq [SEED]   one program, with what differs and its intermediate code;  CASES=n programs (default 3000)
+//   tcg_seq [SEED]   one program, with what differs and its intermediate code;  CASES=n programs (default 3000), SEED=n
 #define REPLAY
 #include "tests/insn/interp_int.c"
 #include "cpu/fpu/x87.h"
@@ -447,8 +447,8 @@ int main(int argc, char **argv)
         program(strtoull(argv[1], NULL, 0), true);
         return 0;
     }
-    unsigned cases = getenv("CASES") ? (unsigned)atoi(getenv("CASES")) : 3000, bad = 0;
-    u64 from = getenv("FROM") ? strtoull(getenv("FROM"), NULL, 0) : 0;
+    unsigned cases = check_cases(3000), bad = 0;
+    u64 from = check_seed(0);
     bad += !any_record();
     for (unsigned k = 0; k < cases; k++) bad += !program(from + k, false);
     if (bad)
