@@ -32,4 +32,4 @@ static void fuzz_one(const u8 *data, size_t len)
     }
     free(exact);
 }
-FUZZ_MAIN(decode, seeds, 200000)
+FUZZ_MAIN(decode, seeds, 8000000)

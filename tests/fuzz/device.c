@@ -99,4 +99,4 @@ static void fuzz_one(const u8 *data, size_t len)
     if (!state_ok(&s)) abort();
     buf_free(&out);
 }
-FUZZ_MAIN(device, seeds, 150)
+FUZZ_MAIN(device, seeds, 2500)

@@ -377,4 +377,4 @@ static void fuzz_one(const u8 *data, size_t len)
 static const struct fuzz_seed seeds[] = {FUZZ_SEED("")};
 static void fuzz_one(const u8 *data, size_t len) {}
 #endif
-FUZZ_MAIN(engines, seeds, 4000)
+FUZZ_MAIN(engines, seeds, 10000)

@@ -258,4 +258,4 @@ static void fuzz_one(const u8 *data, size_t len)
     }
     free(text);
 }
-FUZZ_MAIN(files, seeds, 2000)
+FUZZ_MAIN(files, seeds, 8000)

@@ -117,7 +117,7 @@ static int fuzz_main(int argc, char **argv, const char *name, const struct fuzz_
     unsigned files = 0;
     for (int k = 1; k < argc; k++) {
         if (!strcmp(argv[k], "long")) {
-            runs *= 100;
+            runs *= 30;
             continue;
         }
         FILE *f = fopen(argv[k], "rb");

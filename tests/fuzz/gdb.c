@@ -39,4 +39,4 @@ static void fuzz_one(const u8 *data, size_t len)
     vm.quit = false;
     if (!vm.paused) vm_stop();
 }
-FUZZ_MAIN(gdb, seeds, 2000)
+FUZZ_MAIN(gdb, seeds, 100000)

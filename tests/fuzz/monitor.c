@@ -70,4 +70,4 @@ static void fuzz_one(const u8 *data, size_t len)
     monitor_run(line, &out);
     buf_free(&out);
 }
-FUZZ_MAIN(monitor, seeds, 3000)
+FUZZ_MAIN(monitor, seeds, 150000)

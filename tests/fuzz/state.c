@@ -38,4 +38,4 @@ static void fuzz_one(const u8 *data, size_t len)
     buf_free(&image);
     buf_free(&out);
 }
-FUZZ_MAIN(state, seeds, 120)
+FUZZ_MAIN(state, seeds, 2000)
