@@ -366,7 +366,7 @@ struct cpu {
     };
     struct tlb_set *tlb;    // tables for ordinary accesses at the current privilege
     const struct insn *cur; // instruction that executes (its length gives the faulting RIP), NULL between blocks
-    u64 icount;             // instructions retired; exact between blocks: use cpu_icount()
+    u64 icount;             // instructions retired (loop.c counts some events too); exact between blocks: cpu_icount()
     u64 icount_limit;       // the engine stops here exactly, or by `slack` before
     // The translator's, while translated code runs.
     i64 left;         // instructions that may still be executed, the running block's taken off
