@@ -74,7 +74,7 @@ FUZZBUILD := $(if $(AFL),build-afl,build-fuzz)
 FUZZMAKE := $(if $(AFL),AFL_USE_ASAN=1 AFL_USE_UBSAN=1 AFL_QUIET=1) $(MAKE) BUILD=$(FUZZBUILD) CC=$(if $(AFL),afl-clang-fast,clang)
 FUZZFLAGS := $(if $(AFL),,-fsanitize=address,undefined) -fno-sanitize-recover=undefined -O1
 fuzz-build:
-	@tests/guests/deps fuzz
+	-@tests/guests/deps fuzz
 	+$(FUZZMAKE) CFLAGS="$(if $(AFL),,-fsanitize=fuzzer-no-link) $(FUZZFLAGS)" all
 	+$(FUZZMAKE) CFLAGS="-fsanitize=fuzzer $(FUZZFLAGS) -DFUZZ_ENGINE" $(TARGETS:%=$(FUZZBUILD)/tests/fuzz/%)
 # With CASES=n it is the suites of instructions that run, mostly against the host's own processor: n cases of each form, others
